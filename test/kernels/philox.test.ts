@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PhiloxStream, philox4x32, philoxBlock, type Words2, type Words4 } from '../../src/kernels/random/philox.ts';
+import { PhiloxStream, philox4x32, philoxBlock, streamNamed, type Words2, type Words4 } from '../../src/kernels/random/philox.ts';
 
 describe('philox4x32', () => {
   // Random123 1.14, tests/kat_vectors, lines "philox4x32 10".
@@ -124,6 +124,11 @@ describe('PhiloxStream', () => {
     expect(Math.abs(squares / count - 1)).toBeLessThan(6 * Math.SQRT2 * sigma);
     expect(Math.abs(cubes / count)).toBeLessThan(6 * Math.sqrt(15) * sigma);
     expect(Math.abs(withinOne / count - 0.682689492)).toBeLessThan(6 * 0.4654 * sigma);
+  });
+
+  it('names streams by FNV-1a', () => {
+    // Test vectors of draft-eastlake-fnv, appendix C: "", "a", "foobar".
+    expect([streamNamed(''), streamNamed('a'), streamNamed('foobar')]).toEqual([0x811c9dc5, 0xe40c292c, 0xbf9cf968]);
   });
 
   it('refuses seeds and bounds that are not 32-bit whole numbers', () => {

@@ -91,6 +91,16 @@ function checkWord(value: number, what: string): number {
 }
 
 /**
+ * A stream number for a purpose given by name (32-bit FNV-1a of its UTF-8 bytes), so that no list of numbers has to be
+ * kept: `new PhiloxStream(seed, streamNamed('shuffle'))`.
+ */
+export function streamNamed(purpose: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(purpose)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+/**
  * A sequence of random numbers keyed by (seed, stream), read word by word.
  *
  * The key is (seed, stream) and the counter is (block, block's high word, substream, 0), so two sequences share no

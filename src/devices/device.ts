@@ -1,0 +1,108 @@
+/**
+ * What every device offers. Calls enqueue and return at once; only `read` and `sync` wait. A device never sees a tensor
+ * or a gradient: it allocates storage, moves bytes and runs kernels.
+ */
+import type { DType, TypedArray } from './dtype.ts';
+import type { Kernel } from './kernel.ts';
+import type { Shape } from './shape.ts';
+import type { Allocation, Storage } from './storage.ts';
+
+export type DeviceKind = 'reference' | 'wasm' | 'webgpu';
+
+/** A storage with the shape in which a kernel shall see it. */
+export interface Operand {
+  readonly storage: Storage;
+  readonly shape: Shape;
+}
+
+export interface DeviceInfo {
+  /** One line a person understands: adapter name and driver, or threads and instruction set. */
+  readonly description: string;
+  /** Stable identity of adapter + driver (or engine), for caches and checkpoints. */
+  readonly adapter: string;
+  /** Runs on the CPU though it speaks a GPU's language. */
+  readonly isSoftware: boolean;
+}
+
+export interface MemoryInfo {
+  /** Allocations that someone holds, and their bytes. */
+  readonly liveAllocations: number;
+  readonly liveBytes: number;
+  /** Bytes kept for reuse. */
+  readonly pooledBytes: number;
+}
+
+export interface RunOptions {
+  /** Run this variant instead of the first that applies (tests, the tuner). Throws if it does not apply. */
+  readonly variant?: string;
+}
+
+/** A recorded sequence of kernel runs; see Device.capture. */
+export interface Capture {
+  /** Runs the recorded work again on the same storages. */
+  replay(): void;
+  /** Gives the capture's memory back; its outputs are invalid afterwards. */
+  dispose(): void;
+}
+
+/** Time and work of one kernel variant, summed over its calls. */
+export interface ProfileEntry {
+  readonly kernel: string;
+  readonly variant: string;
+  readonly calls: number;
+  readonly milliseconds: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+export interface Device {
+  readonly kind: DeviceKind;
+  readonly info: DeviceInfo;
+
+  /** Uninitialised storage with one reference. Throws OutOfMemoryError saying what was asked and what is live. */
+  allocate(length: number, dtype: DType): Storage;
+  /** Called by `release` when the last reference is gone. */
+  free(allocation: Allocation): void;
+
+  /** Copies host values into storage; seen by work enqueued later, not by work enqueued before. */
+  write(storage: Storage, values: TypedArray): void;
+  /**
+   * Waits for the work enqueued so far and copies storage to the host (float32: a Float32Array, on the reference device
+   * a Float64Array). Throws what went wrong in that work.
+   */
+  read(storage: Storage): Promise<TypedArray>;
+  /** Copies `from` into `to` (same dtype and length) on the device. */
+  copy(from: Storage, to: Storage): void;
+
+  /**
+   * Enqueues a kernel. `outputs` match `kernel.infer`; outputs named in `kernel.updates` are read and changed in place,
+   * all others are fully written. No output may share memory with an input. Nothing runs when every output is empty.
+   */
+  run<P>(
+    kernel: Kernel<P>,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+    params: P,
+    options?: RunOptions,
+  ): void;
+
+  /** Resolves when all enqueued work is done; throws what went wrong in it. */
+  sync(): Promise<void>;
+  /** Back-pressure: resolves when at most `inFlight` submissions are still unfinished. Await it once per step. */
+  pace(inFlight: number): Promise<void>;
+
+  /**
+   * Runs `record` (normally, once) and keeps the sequence of kernel runs and copies for replay. Everything allocated
+   * meanwhile belongs to the capture until it is disposed. `read`, `write` and `sync` throw inside.
+   */
+  capture(record: () => void): Capture;
+
+  /** Runs `work`, timing every kernel; slower than a normal run. */
+  profile(work: () => void | Promise<void>): Promise<ProfileEntry[]>;
+
+  memory(): MemoryInfo;
+  /** Resolves with the reason when the device is lost; never on devices that cannot be. */
+  readonly lost: Promise<string>;
+  /** Frees everything; the device cannot be used afterwards. */
+  destroy(): Promise<void>;
+}

@@ -1,0 +1,135 @@
+/**
+ * A kernel is data: what it computes, what it costs, and for each device a list of variants, each a plan of passes. The
+ * reference form is plain loops in float64 and the oracle of every test. A variant says whether it applies to given
+ * shapes on a given adapter, and plans: which programs run, on which storages, over how much work. Devices execute plans;
+ * they know nothing of what a kernel means.
+ *
+ * Plans are cached by kernel, variant, specs and parameters, so `plan` may do real work, and parameters must be plain
+ * JSON data. Whatever changes from step to step (a learning rate, a step or random counter) is an input storage.
+ */
+import type { DType, NumberArray } from './dtype.ts';
+import type { Shape } from './shape.ts';
+import type { WasmProgram } from './wasm/assembler/module.ts';
+
+/** Shape and element type of one input, output or scratch array. */
+export interface Spec {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** Arithmetic operations and the bytes that must at least be moved (each input and output once). */
+export interface Cost {
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+export interface Kernel<P = any> {
+  readonly name: string;
+  /** Output specs; throws ShapeError or DTypeError, naming what does not fit. */
+  infer(inputs: readonly Spec[], params: P): Spec[];
+  cost(inputs: readonly Spec[], params: P): Cost;
+  /**
+   * Plain loops in float64. Must write every element of `outputs`. Outputs listed in `updates` hold their previous
+   * contents on entry.
+   */
+  reference(inputs: readonly NumberArray[], outputs: readonly NumberArray[], specs: readonly Spec[], params: P): void;
+  /** Indices of outputs whose previous contents the kernel reads (optimizer state, running statistics). */
+  readonly updates?: readonly number[];
+  /** In order of preference: the first that applies is taken. The last one applies to everything. */
+  readonly wgsl: readonly WgslVariant<P>[];
+  readonly wasm: readonly WasmVariant<P>[];
+}
+
+/** Which array a program binds: the n-th input, output or scratch array of the kernel call. */
+export interface Slot {
+  readonly kind: 'input' | 'output' | 'scratch';
+  readonly index: number;
+}
+export const input = (index: number): Slot => ({ kind: 'input', index });
+export const output = (index: number): Slot => ({ kind: 'output', index });
+export const scratch = (index: number): Slot => ({ kind: 'scratch', index });
+
+// ---------------------------------------------------------------------------------------------------------- WebGPU
+
+/** What a WebGPU variant may ask about the adapter it will run on. */
+export interface WebGpuAdapterInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  /** A CPU implementation (lavapipe, SwiftShader): prefers register tiles and subgroup broadcasts to workgroup memory. */
+  readonly isSoftware: boolean;
+  /** 0 where the `subgroups` feature is missing; otherwise the size when it is fixed (min = max), else 0. */
+  readonly subgroupSize: number;
+  readonly features: ReadonlySet<string>;
+  readonly maxComputeInvocationsPerWorkgroup: number;
+  readonly maxComputeWorkgroupStorageSize: number;
+  readonly maxComputeWorkgroupsPerDimension: number;
+  readonly maxStorageBufferBindingSize: number;
+}
+
+export interface WgslVariant<P = any> {
+  readonly name: string;
+  applies(specs: readonly Spec[], params: P, adapter: WebGpuAdapterInfo): boolean;
+  plan(specs: readonly Spec[], params: P, adapter: WebGpuAdapterInfo): WgslPlan;
+}
+
+export interface WgslPlan {
+  readonly passes: readonly WgslPass[];
+  /** Temporary arrays, alive during the plan only. */
+  readonly scratch?: readonly Spec[];
+}
+
+/**
+ * One dispatch. The source binds `bindings[i]` at `@group(0) @binding(i)` (inputs `read`, outputs and scratch
+ * `read_write`, at most 8), and the uniform block, if any, at `@binding(bindings.length)`. Entry point `main`.
+ * Pipelines are cached by source text, so bake in only what is worth a compilation of its own.
+ */
+export interface WgslPass {
+  readonly source: string;
+  readonly bindings: readonly Slot[];
+  /** Bytes of the uniform block (multiple of 4); see `uniforms()` in webgpu/uniforms.ts. */
+  readonly uniforms?: Uint32Array;
+  readonly workgroups: readonly [number, number, number];
+}
+
+// ------------------------------------------------------------------------------------------------------------ WASM
+
+/** What a WASM variant may ask about the engine. Results must not depend on `threads`. */
+export interface WasmAdapterInfo {
+  readonly threads: number;
+  /** Fused multiply-add through the relaxed SIMD instructions: available, and measured faster or asked for. */
+  readonly relaxedSimd: boolean;
+}
+
+export interface WasmVariant<P = any> {
+  readonly name: string;
+  applies(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): boolean;
+  plan(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): WasmPlan;
+}
+
+export interface WasmPlan {
+  readonly passes: readonly WasmPass[];
+  readonly scratch?: readonly WasmScratch[];
+}
+
+/** Scratch memory in bytes, 64-byte aligned; with `perThread` each thread gets its own. */
+export interface WasmScratch {
+  readonly bytes: number;
+  readonly perThread?: boolean;
+}
+
+/** Arguments of a pass: the address of an array, or a number (an i32 or f32 as the function's signature says). */
+export type WasmArgument = Slot | number;
+
+/**
+ * One parallel loop over `tasks` units of work: each thread calls `entry(start, end, ...args)` with its own contiguous
+ * part of `[0, tasks)`, and all join before the next pass. What a task computes must not depend on how tasks are cut.
+ */
+export interface WasmPass {
+  readonly program: WasmProgram;
+  readonly entry: string;
+  readonly tasks: number;
+  readonly args: readonly WasmArgument[];
+  /** Fewest tasks that are worth waking another thread for; default 1. Small work runs on the calling thread alone. */
+  readonly grain?: number;
+}

@@ -1,0 +1,51 @@
+/**
+ * Storage is a typed window into an allocation of a device. Allocations are reference counted: reshapes, views into an
+ * arena and the tape's saved values all hold on to one allocation, and it goes back to the device's pool when the last
+ * holder lets go. Nothing here knows tensors.
+ */
+import type { Device } from './device.ts';
+import type { DType } from './dtype.ts';
+
+/** A block of device memory. `buffer` is the device's own handle: a typed array, an address, a GPUBuffer. */
+export interface Allocation {
+  readonly device: Device;
+  readonly buffer: unknown;
+  readonly bytes: number;
+  references: number;
+}
+
+/** `length` elements of `dtype`, starting `byteOffset` bytes into an allocation. */
+export interface Storage {
+  readonly allocation: Allocation;
+  readonly byteOffset: number;
+  readonly length: number;
+  readonly dtype: DType;
+}
+
+/** Offsets of views must be multiples of this (WebGPU's minStorageBufferOffsetAlignment). */
+export const VIEW_ALIGNMENT = 256;
+
+/** One more holder of the storage's allocation. */
+export function retain(storage: Storage): Storage {
+  storage.allocation.references++;
+  return storage;
+}
+
+/** One holder less; the last one gives the memory back to the device. */
+export function release(storage: Storage): void {
+  const { allocation } = storage;
+  if (allocation.references <= 0) throw new Error('release: this storage has been released already.');
+  if (--allocation.references === 0) allocation.device.free(allocation);
+}
+
+/**
+ * A window into an existing storage, sharing (and retaining) its allocation.
+ * @param elementOffset first element of the window; its byte offset must be a multiple of VIEW_ALIGNMENT
+ */
+export function viewOf(storage: Storage, elementOffset: number, length: number): Storage {
+  const byteOffset = storage.byteOffset + elementOffset * (storage.dtype === 'uint8' ? 1 : 4);
+  if (byteOffset % VIEW_ALIGNMENT !== 0 || elementOffset + length > storage.length) {
+    throw new Error(`viewOf: elements ${elementOffset}..${elementOffset + length} are misaligned or out of range.`);
+  }
+  return retain({ allocation: storage.allocation, byteOffset, length, dtype: storage.dtype });
+}
