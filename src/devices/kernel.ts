@@ -40,6 +40,9 @@ export interface Kernel<P = any> {
   readonly wasm: readonly WasmVariant<P>[];
 }
 
+/** The part of a kernel that all its forms share: what `<family>.ts` defines and `<family>/index.ts` completes. */
+export type KernelDefinition<P = any> = Pick<Kernel<P>, 'name' | 'infer' | 'cost' | 'updates'>;
+
 /** Which array a program binds: the n-th input, output or scratch array of the kernel call. */
 export interface Slot {
   readonly kind: 'input' | 'output' | 'scratch';

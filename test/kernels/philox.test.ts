@@ -4,7 +4,14 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PhiloxStream, philox4x32, philoxBlock, streamNamed, type Words2, type Words4 } from '../../src/kernels/random/philox.ts';
+import {
+  PhiloxStream,
+  philox4x32,
+  philoxBlock,
+  streamNamed,
+  type Words2,
+  type Words4,
+} from '../../src/kernels/random/philox.ts';
 
 describe('philox4x32', () => {
   // Random123 1.14, tests/kat_vectors, lines "philox4x32 10".

@@ -4,12 +4,9 @@
  * filters [kh, kw, C / groups, K], so that a filter bank is a matrix of kh kw C rows and K columns as it lies in memory.
  */
 import { DTypeError, ShapeError } from '../../devices/errors.ts';
-import type { Cost, Kernel, Spec } from '../../devices/kernel.ts';
+import type { Cost, KernelDefinition, Spec } from '../../devices/kernel.ts';
 import { formatShape, sizeOf } from '../../devices/shape.ts';
 import type { FusedActivation } from '../matmul/matmul.ts';
-import { conv2dInputGradientReference, conv2dReference, conv2dWeightGradientReference } from './conv2d.reference.ts';
-import { conv2dInputGradientWasm, conv2dWasm, conv2dWeightGradientWasm } from './conv2d.wasm.ts';
-import { conv2dInputGradientWgsl, conv2dWeightGradientWgsl, conv2dWgsl } from './conv2d.wgsl.ts';
 
 /** How filters move over the image. Pairs are [vertical, horizontal]; padding is [top, bottom, left, right], zeros. */
 export interface Conv2dGeometry {
@@ -136,7 +133,7 @@ function cost(sizes: Conv2dSizes, inputs: readonly Spec[], outputElements: numbe
 }
 
 /** Inputs [x, w] or [x, w, bias of shape [K]]; output [N, outputHeight, outputWidth, K]. */
-export const conv2d: Kernel<Conv2dParams> = {
+export const conv2dDefinition: KernelDefinition<Conv2dParams> = {
   name: 'conv2d',
   infer(inputs, params): Spec[] {
     checkFloat('conv2d', inputs);
@@ -151,13 +148,10 @@ export const conv2d: Kernel<Conv2dParams> = {
     const sizes = conv2dSizes(inputs, params);
     return cost(sizes, inputs, sizes.batch * sizes.outputHeight * sizes.outputWidth * sizes.outputChannels);
   },
-  reference: conv2dReference,
-  wgsl: conv2dWgsl,
-  wasm: conv2dWasm,
 };
 
 /** Inputs [dy, w]; output [N, H, W, C]: the gradient of the images. */
-export const conv2dInputGradient: Kernel<Conv2dInputGradientParams> = {
+export const conv2dInputGradientDefinition: KernelDefinition<Conv2dInputGradientParams> = {
   name: 'conv2dInputGradient',
   infer(inputs, params): Spec[] {
     checkFloat('conv2dInputGradient', inputs);
@@ -168,13 +162,10 @@ export const conv2dInputGradient: Kernel<Conv2dInputGradientParams> = {
     const sizes = conv2dInputGradientSizes(inputs, params);
     return cost(sizes, inputs, sizes.batch * sizes.height * sizes.width * sizes.inputChannels);
   },
-  reference: conv2dInputGradientReference,
-  wgsl: conv2dInputGradientWgsl,
-  wasm: conv2dInputGradientWasm,
 };
 
 /** Inputs [x, dy]; output [kh, kw, C / groups, K]: the gradient of the filters. */
-export const conv2dWeightGradient: Kernel<Conv2dWeightGradientParams> = {
+export const conv2dWeightGradientDefinition: KernelDefinition<Conv2dWeightGradientParams> = {
   name: 'conv2dWeightGradient',
   infer(inputs, params): Spec[] {
     checkFloat('conv2dWeightGradient', inputs);
@@ -189,7 +180,4 @@ export const conv2dWeightGradient: Kernel<Conv2dWeightGradientParams> = {
     const { kernelHeight, kernelWidth, inputChannels, groups, outputChannels } = sizes;
     return cost(sizes, inputs, (kernelHeight * kernelWidth * inputChannels * outputChannels) / groups);
   },
-  reference: conv2dWeightGradientReference,
-  wgsl: conv2dWeightGradientWgsl,
-  wasm: conv2dWeightGradientWasm,
 };

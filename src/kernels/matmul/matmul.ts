@@ -3,11 +3,8 @@
  * read in place, never copied; leading axes broadcast as in NumPy.
  */
 import { DTypeError, ShapeError } from '../../devices/errors.ts';
-import type { Cost, Kernel, Spec } from '../../devices/kernel.ts';
+import type { Cost, KernelDefinition, Spec } from '../../devices/kernel.ts';
 import { broadcastShapes, formatShape, sizeOf } from '../../devices/shape.ts';
-import { matmulReference } from './matmul.reference.ts';
-import { matmulWasm } from './matmul.wasm.ts';
-import { matmulWgsl } from './matmul.wgsl.ts';
 
 /** Activations that fold into the last step of a contraction. */
 export type FusedActivation = 'none' | 'relu';
@@ -88,7 +85,7 @@ export function matrixOffsets(sizes: MatmulSizes, index: number): [number, numbe
 }
 
 /** Inputs [A, B] or [A, B, bias of shape [n]]; output [..., m, n]. All float32. */
-export const matmul: Kernel<MatmulParams> = {
+export const matmulDefinition: KernelDefinition<MatmulParams> = {
   name: 'matmul',
   infer(inputs, params): Spec[] {
     for (const { dtype } of inputs)
@@ -105,7 +102,4 @@ export const matmul: Kernel<MatmulParams> = {
     const elements = inputs.reduce((total, { shape }) => total + sizeOf(shape), batch * m * n);
     return { flops: 2 * batch * m * n * k, bytes: 4 * elements };
   },
-  reference: matmulReference,
-  wgsl: matmulWgsl,
-  wasm: matmulWasm,
 };
