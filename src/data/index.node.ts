@@ -1,0 +1,3 @@
+/** What `./index.ts` offers, and the loaders that need a machine with files. */
+export * from './fashion-mnist.node.ts';
+export * from './index.ts';
