@@ -35,7 +35,7 @@ export interface Kernel<P = any> {
   reference(inputs: readonly NumberArray[], outputs: readonly NumberArray[], specs: readonly Spec[], params: P): void;
   /** Indices of outputs whose previous contents the kernel reads (optimizer state, running statistics). */
   readonly updates?: readonly number[];
-  /** In order of preference: the first that applies is taken. The last one applies to everything. */
+  /** In order of preference; see chooseVariant. The last one applies to everything. */
   readonly wgsl: readonly WgslVariant<P>[];
   readonly wasm: readonly WasmVariant<P>[];
 }
@@ -72,7 +72,10 @@ export interface WebGpuAdapterInfo {
 
 export interface WgslVariant<P = any> {
   readonly name: string;
+  /** Whether the variant computes this call on this adapter: shapes and capabilities, not taste. */
   applies(specs: readonly Spec[], params: P, adapter: WebGpuAdapterInfo): boolean;
+  /** Whether it should be taken here without being asked for by name; absent means always. See chooseVariant. */
+  prefers?(specs: readonly Spec[], params: P, adapter: WebGpuAdapterInfo): boolean;
   plan(specs: readonly Spec[], params: P, adapter: WebGpuAdapterInfo): WgslPlan;
 }
 
@@ -107,6 +110,7 @@ export interface WasmAdapterInfo {
 export interface WasmVariant<P = any> {
   readonly name: string;
   applies(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): boolean;
+  prefers?(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): boolean;
   plan(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): WasmPlan;
 }
 
