@@ -77,7 +77,8 @@ export function parseIdx(bytes: Uint8Array, name: string, rank: number): IdxArra
       `${name} ${fault}: expected ${expected} bytes for shape ${formatShape(shape)}, found ${bytes.length} bytes.`,
     );
   }
-  return { shape, data: bytes.subarray(headerBytes) };
+  // Not `subarray`: of a Node Buffer that is a Buffer, whose `slice` does not copy.
+  return { shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + headerBytes, expected - headerBytes) };
 }
 
 /**
