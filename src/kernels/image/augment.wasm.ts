@@ -1,0 +1,3 @@
+import type { WasmVariant } from '../../devices/kernel.ts';
+
+export const augmentImagesWasm: readonly WasmVariant[] = [];

@@ -1,0 +1,3 @@
+import type { WgslVariant } from '../../devices/kernel.ts';
+
+export const augmentImagesWgsl: readonly WgslVariant[] = [];

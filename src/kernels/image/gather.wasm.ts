@@ -1,0 +1,4 @@
+import type { WasmVariant } from '../../devices/kernel.ts';
+
+export const gatherImagesWasm: readonly WasmVariant[] = [];
+export const gatherLabelsWasm: readonly WasmVariant[] = [];
