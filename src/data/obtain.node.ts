@@ -40,8 +40,6 @@ async function store(directory: string, file: DataFile, compressed: Uint8Array):
       await handle.close();
     }
     await rename(temporary, target);
-    // A plain file beside it would be read first; it is here only because it was found wanting.
-    await rm(join(directory, file.name), { force: true });
   } catch (error) {
     await rm(temporary, { force: true });
     throw new DataError(`${target} cannot be written (${(error as NodeJS.ErrnoException).code ?? error}).`);
@@ -64,6 +62,11 @@ async function isStored(directory: string, file: DataFile): Promise<boolean> {
   }
 }
 
+/** A plain file beside the packed one would be read first; in the cache it is there only if it was found wanting. */
+async function removePlain(directory: string, file: DataFile): Promise<void> {
+  await rm(join(directory, file.name), { force: true });
+}
+
 export interface DownloadOptions {
   baseUrl: string;
   /** Milliseconds until the server must have answered. */
@@ -81,9 +84,11 @@ export async function downloadEdition(edition: Edition, directory: string, optio
   // Labels first: they are small, so a server that has something else is found out before the long download.
   const order = [...edition.files].sort((a, b) => a.bytes - b.bytes);
   for (const file of order) {
-    if (await isStored(directory, file)) continue;
-    const url = `${base}${file.name}.gz`;
-    await checkAndStore(directory, file, await fetchBytes(url, options), url);
+    if (!(await isStored(directory, file))) {
+      const url = `${base}${file.name}.gz`;
+      await checkAndStore(directory, file, await fetchBytes(url, options), url);
+    }
+    await removePlain(directory, file);
   }
 }
 
@@ -159,6 +164,7 @@ export async function unpackDebianPackage(edition: Edition, directory: string, o
         throw new DataError(`${archive} has no ${inside}.`);
       }
       await checkAndStore(directory, file, compressed, from);
+      await removePlain(directory, file);
     }
   } finally {
     await rm(scratch, { recursive: true, force: true });
