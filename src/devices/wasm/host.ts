@@ -1,0 +1,41 @@
+/**
+ * What the wasm device needs from where it runs and cannot ask of JavaScript itself: worker threads, how many are worth
+ * it, and the engine's switches. Node and browsers each have their twin of this.
+ */
+
+/** A started worker thread. */
+export interface WorkerThread {
+  terminate(): Promise<void>;
+}
+
+export interface WorkerStart {
+  readonly memory: WebAssembly.Memory;
+  readonly control: SharedArrayBuffer;
+  readonly thread: number;
+  /** Called if the worker ends or fails when nobody asked it to. */
+  readonly onFailure: (reason: string) => void;
+}
+
+export interface WasmHost {
+  /** Shared memory and threads can be had here. */
+  readonly canShare: boolean;
+  /** The calling thread may sleep in Atomics.wait (not so on a page's main thread). */
+  readonly canWait: boolean;
+  /** Processors this process may use. */
+  readonly processors: number;
+  /** Name and version of the engine, as an identity. */
+  readonly engine: string;
+  /** An environment variable, where there is an environment. */
+  environment(name: string): string | undefined;
+  /** Resolves when the worker is about to wait for its first job. */
+  startWorker(start: WorkerStart): Promise<WorkerThread>;
+  /** Compiles at the engine's best tier at once, where that can be asked for. */
+  compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
+  /** Switches relaxed SIMD on where it hides behind a flag. */
+  enableRelaxedSimd(): void;
+}
+
+export async function openHost(): Promise<WasmHost> {
+  const isNode = typeof process !== 'undefined' && process.versions?.node !== undefined;
+  return isNode ? (await import('./host.node.ts')).nodeHost : (await import('./host.browser.ts')).browserHost;
+}
