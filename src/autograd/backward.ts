@@ -1,0 +1,322 @@
+/**
+ * The backward pass: walk the tape from the last node to the first, handing each op the gradient of its value and
+ * sharing out what it returns. Rules may replace any op's vector-Jacobian product (DeepSHAP, guided backpropagation); a
+ * recorded pass leaves a graph of its own, so that gradients of gradients work.
+ */
+import { ShapeError, UsageError } from '../devices/errors.ts';
+import { formatShape, sameShape } from '../devices/shape.ts';
+import { retain } from '../devices/storage.ts';
+import { onesLike, zerosLike } from '../tensor/creation.ts';
+import { tidy } from '../tensor/lifetime.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import type { VectorJacobianProduct } from './op.ts';
+import { accumulateInto, add } from './ops/elementwise.ts';
+import { identity } from './ops/layout.ts';
+import {
+  type GradientHook,
+  leafNode,
+  nodeOf,
+  noGrad,
+  type SavedArray,
+  share,
+  type TapeNode,
+  withLabel,
+  withRecording,
+} from './tape.ts';
+
+/**
+ * Replacement vector-Jacobian products by op name. `otherwise` says what happens to ops without a rule: their own
+ * gradient (the default), or an error that names the op.
+ */
+export interface RuleSet {
+  readonly rules: Readonly<Record<string, VectorJacobianProduct>>;
+  readonly otherwise?: 'gradient' | 'throw';
+}
+
+export interface BackwardOptions {
+  /** Gradient of the differentiated tensor; ones by default, which needs a tensor of one element. */
+  readonly upstream?: Tensor;
+  readonly rules?: RuleSet;
+  /** Record the backward pass, so that its results can be differentiated; implies `retainGraph`. */
+  readonly createGraph?: boolean;
+  /** Keep what the tape saved, so that another backward pass can follow. */
+  readonly retainGraph?: boolean;
+}
+
+/**
+ * Gradients of `y` with respect to `xs` (leaves, or any values on the way), in order; zeros for those that `y` does not
+ * depend on.
+ * @throws ShapeError when `y` has more than one element and no `upstream` is given
+ */
+export function gradients(y: Tensor, xs: readonly Tensor[], options: BackwardOptions = {}): Tensor[] {
+  const nodes = xs.map(x => {
+    const node = nodeOf(x);
+    if (!node) throw new UsageError('gradients: a tensor is not on the tape; use valueAndGrad, or watch it first.');
+    return node;
+  });
+  return tidy(() => {
+    const found = runBackward(y, new Set(nodes), options);
+    return nodes.map((node, i) => {
+      const gradient = found.get(node);
+      return gradient ? share(gradient) : zerosLike(xs[i]);
+    });
+  });
+}
+
+/**
+ * Collects the gradients of `y` (a scalar, or with `upstream`) in every parameter it depends on: `parameter.gradient`.
+ * Gradients add up until the optimizer steps or `zeroGrad` clears them.
+ */
+export function backward(y: Tensor, options: BackwardOptions = {}): void {
+  tidy(() => {
+    runBackward(y, undefined, options);
+  });
+}
+
+/** Starts tracking `x`: what is computed from it from now on can be differentiated with respect to it. */
+export function watch(x: Tensor): Tensor {
+  if (!x.node) x.node = leafNode(x.shape);
+  return x;
+}
+
+/**
+ * Value of `f()` and its gradients with respect to `xs`.
+ * @param f synchronous; returns a tensor of one element unless `upstream` is given
+ */
+export function valueAndGrad(
+  f: () => Tensor,
+  xs: readonly Tensor[],
+  options: BackwardOptions = {},
+): { value: Tensor; grads: Tensor[] } {
+  const unwatched = xs.filter(x => !x.node);
+  for (const x of unwatched) watch(x);
+  try {
+    return tidy(() => {
+      const y = f();
+      if (y instanceof Promise) throw new UsageError('grad: the function returned a promise; it must be synchronous.');
+      if (!nodeOf(y)) return { value: y, grads: xs.map(zerosLike) };
+      const grads = gradients(y, xs, options);
+      return { value: y, grads };
+    });
+  } finally {
+    for (const x of unwatched) x.node = undefined;
+  }
+}
+
+/** Gradients of `f()` with respect to `xs`; see valueAndGrad. */
+export function grad(f: () => Tensor, xs: readonly Tensor[], options: BackwardOptions = {}): Tensor[] {
+  return tidy(() => valueAndGrad(f, xs, options).grads);
+}
+
+/**
+ * Calls `hook` with the gradient of `x` whenever a backward pass computes it, before it flows on; what the hook returns
+ * takes its place. Gives back a function that removes the hook.
+ */
+export function onGradient(x: Tensor, hook: GradientHook): () => void {
+  const node = nodeOf(x);
+  if (!node) throw new UsageError('onGradient: no gradient can reach this tensor.');
+  node.hooks.push(hook);
+  return () => {
+    const index = node.hooks.indexOf(hook);
+    if (index >= 0) node.hooks.splice(index, 1);
+  };
+}
+
+/** A gradient on its way to a node; `isOwn` when nobody else sees its storage, so that it may be added to in place. */
+interface Pending {
+  gradient: Tensor;
+  isOwn: boolean;
+}
+
+/**
+ * Walks the tape below `y`. With `wanted`, returns the gradients of these nodes and, with `stopAtWanted`, goes no
+ * further; without it, fills the destinations of all leaves that have one.
+ */
+function runBackward(
+  y: Tensor,
+  wanted: ReadonlySet<TapeNode> | undefined,
+  options: BackwardOptions,
+  stopAtWanted = false,
+): Map<TapeNode, Tensor> {
+  const { createGraph = false, retainGraph = createGraph } = options;
+  const root = nodeOf(y);
+  if (!root) throw new UsageError('backward: this tensor does not depend on anything whose gradient is wanted.');
+  const isTarget = wanted ? (node: TapeNode) => wanted.has(node) : (node: TapeNode) => node.destination !== undefined;
+  const isEnd = (node: TapeNode) => node.op === undefined || (stopAtWanted && isTarget(node));
+  const order = pathsToTargets(root, isTarget, isEnd);
+  const onPath = new Set(order);
+  const pending = new Map<TapeNode, Pending>([[root, { gradient: seedOf(y, options.upstream), isOwn: false }]]);
+  const result = new Map<TapeNode, Tensor>();
+
+  const contribute = (target: TapeNode, contribution: Tensor): void => {
+    if (!wanted && target.hooks.length === 0 && target.destination) {
+      deliver(target, contribution);
+      return;
+    }
+    const sum = pending.get(target);
+    if (!sum) {
+      pending.set(target, { gradient: share(contribution), isOwn: false });
+    } else if (sum.isOwn && !createGraph) {
+      accumulateInto(sum.gradient.storage, contribution);
+    } else {
+      const total = add(sum.gradient, contribution);
+      sum.gradient.dispose();
+      pending.set(target, { gradient: total, isOwn: true });
+    }
+  };
+
+  const walk = (): void => {
+    for (const node of order) {
+      const arrived = pending.get(node);
+      if (!arrived) continue;
+      pending.delete(node);
+      const gradient = applyHooks(node, arrived.gradient);
+      if (wanted?.has(node)) result.set(node, share(gradient));
+      else if (node.destination) deliver(node, gradient);
+      if (!isEnd(node)) {
+        tidy(() => {
+          const contributions = shareOut(node, gradient, onPath, !wanted, options);
+          node.parents.forEach((parent, i) => {
+            const contribution = contributions[i];
+            if (parent && contribution && onPath.has(parent)) {
+              checkContribution(node, parent, contribution);
+              contribute(parent, contribution);
+            }
+          });
+          return [...pending.values()].map(({ gradient }) => gradient);
+        });
+        if (!retainGraph) node.freeSaved();
+      }
+      gradient.dispose();
+    }
+  };
+  if (createGraph) withRecording(walk);
+  else noGrad(walk);
+  return result;
+}
+
+function seedOf(y: Tensor, upstream: Tensor | undefined): Tensor {
+  if (upstream) {
+    if (sameShape(upstream.shape, y.shape)) return share(upstream);
+    throw new ShapeError(
+      `backward: the upstream gradient ${formatShape(upstream.shape)} does not match the tensor ${formatShape(y.shape)}.`,
+    );
+  }
+  if (y.size === 1) return onesLike(y);
+  throw new ShapeError(
+    `backward: a tensor of shape ${formatShape(y.shape)} is not a scalar; reduce it or pass { upstream }.`,
+  );
+}
+
+/** The nodes on any path from `root` to a target, last made first. */
+function pathsToTargets(
+  root: TapeNode,
+  isTarget: (node: TapeNode) => boolean,
+  isEnd: (node: TapeNode) => boolean,
+): TapeNode[] {
+  const seen = new Set<TapeNode>([root]);
+  for (const node of seen) {
+    if (isEnd(node)) continue;
+    for (const parent of node.parents) if (parent) seen.add(parent);
+  }
+  const ascending = [...seen].sort((a, b) => a.id - b.id);
+  const leads = new Set<TapeNode>();
+  for (const node of ascending) {
+    const leadsOn = !isEnd(node) && node.parents.some(parent => parent !== undefined && leads.has(parent));
+    if (leadsOn || isTarget(node)) leads.add(node);
+  }
+  return ascending.filter(node => leads.has(node)).reverse();
+}
+
+function applyHooks(node: TapeNode, gradient: Tensor): Tensor {
+  for (const hook of node.hooks) {
+    const replacement = hook(gradient);
+    if (replacement && replacement !== gradient) {
+      checkContribution(node, node, replacement);
+      gradient.dispose();
+      gradient = share(replacement);
+    }
+  }
+  return gradient;
+}
+
+/** Puts a contribution where a leaf's gradient is collected. */
+function deliver(leaf: TapeNode, contribution: Tensor): void {
+  const destination = leaf.destination!;
+  if (destination.isFresh) {
+    accumulateInto(destination.storage, contribution);
+    return;
+  }
+  destination.isFresh = true;
+  const { storage } = contribution;
+  const isThere =
+    storage.allocation === destination.storage.allocation && storage.byteOffset === destination.storage.byteOffset;
+  if (!isThere) contribution.device.copy(storage, destination.storage);
+}
+
+function checkContribution(node: TapeNode, target: TapeNode, contribution: Tensor): void {
+  if (sameShape(contribution.shape, target.shape)) return;
+  throw new ShapeError(
+    `backward: the gradient of ${node.describe()} has shape ${formatShape(contribution.shape)} where ` +
+      `${formatShape(target.shape)} is needed.`,
+  );
+}
+
+/** The gradients that one node hands to its parents. */
+function shareOut(
+  node: TapeNode,
+  upstream: Tensor,
+  onPath: ReadonlySet<TapeNode>,
+  toDestinations: boolean,
+  options: BackwardOptions,
+): readonly (Tensor | undefined)[] {
+  const { rules, createGraph = false } = options;
+  const op = node.op!;
+  const { saved, parents } = node;
+  const needs = parents.map(parent => parent !== undefined && onPath.has(parent));
+  const rule = rules?.rules[op.name];
+  if (!rule && op.decompose && (rules || createGraph)) return throughDecomposition(node, upstream, needs, options);
+  if (!rule && rules?.otherwise === 'throw') {
+    throw new UsageError(`backward: the rules do not cover ${node.describe()}.`);
+  }
+  const into = parents.map((parent, i) => {
+    const destination = toDestinations && needs[i] && parent!.hooks.length === 0 ? parent!.destination : undefined;
+    const isOnly = parents.indexOf(parent) === parents.lastIndexOf(parent);
+    return destination && !destination.isFresh && isOnly ? destination.storage : undefined;
+  });
+  return (rule ?? op.gradient)({
+    inputs: saved.inputs.map((array, i) => restore(array, createGraph ? parents[i] : undefined)),
+    outputs: saved.outputs.map((array, i) => restore(array, createGraph && i === 0 ? node : undefined)),
+    params: node.params,
+    upstream,
+    needs,
+    into,
+    recorded: createGraph,
+  });
+}
+
+/** Runs a fused op again as finer ops and differentiates those. */
+function throughDecomposition(
+  node: TapeNode,
+  upstream: Tensor,
+  needs: readonly boolean[],
+  { rules, createGraph }: BackwardOptions,
+): (Tensor | undefined)[] {
+  return withRecording(() => {
+    const inputs = node.saved.inputs.map((array, i) => {
+      if (!needs[i]) return restore(array, undefined);
+      // A node of its own per input keeps apart two inputs that are the same tensor.
+      return createGraph ? identity(restore(array, node.parents[i])) : watch(restore(array, undefined));
+    });
+    const y = withLabel(node.label ?? node.op!.name, () => node.op!.decompose!(inputs, node.params));
+    const nodes = inputs.map(input => nodeOf(input));
+    const wanted = new Set(nodes.filter((_, i) => needs[i]) as TapeNode[]);
+    const found = runBackward(y, wanted, { upstream, rules, createGraph }, true);
+    return nodes.map((input, i) => (needs[i] ? found.get(input!) : undefined));
+  });
+}
+
+function restore({ storage, shape }: SavedArray, node: TapeNode | undefined): Tensor {
+  node?.retain();
+  return new Tensor(retain(storage), shape, node);
+}

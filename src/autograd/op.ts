@@ -1,0 +1,117 @@
+/**
+ * What an operation is: how it runs and how its gradient is made of other operations. `autograd/ops/<family>.ts` defines
+ * them, forward and gradient in one screenful; `apply` runs one and, when a gradient may be wanted, leaves a node on the
+ * tape.
+ */
+import type { Device } from '../devices/device.ts';
+import { ShapeError } from '../devices/errors.ts';
+import type { Kernel } from '../devices/kernel.ts';
+import type { Shape } from '../devices/shape.ts';
+import { release, type Storage } from '../devices/storage.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { isRecording, nodeOf, type SavedArray, TapeNode } from './tape.ts';
+
+/** What a gradient may use. Only output 0 of an op carries a gradient; further outputs are its private notes. */
+export interface GradientContext<P = any> {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly params: P;
+  /** Gradient of output 0. */
+  readonly upstream: Tensor;
+  /** Which inputs' gradients are wanted. */
+  readonly needs: readonly boolean[];
+  /** Where an input's gradient may be written directly; the returned tensor then has this storage. */
+  readonly into: readonly (Storage | undefined)[];
+  /** True when the backward pass is recorded itself: only differentiable operations may be used. */
+  readonly recorded: boolean;
+}
+
+export type VectorJacobianProduct<P = any> = (context: GradientContext<P>) => readonly (Tensor | undefined)[];
+
+export interface Op<P = any> {
+  readonly name: string;
+  /** Runs the op; the first output becomes the op's value. */
+  run(inputs: readonly Tensor[], params: P): SavedArray[];
+  /** Gradients of the inputs, in order; undefined where none flows. */
+  readonly gradient: VectorJacobianProduct<P>;
+  /**
+   * The same value made of finer operations. A fused op is replaced by them in a backward pass with rules, or when its
+   * gradient is differentiated again.
+   */
+  readonly decompose?: (inputs: readonly Tensor[], params: P) => Tensor;
+}
+
+interface KernelOp<P> {
+  readonly name?: string;
+  readonly gradient: VectorJacobianProduct<P>;
+  readonly decompose?: (inputs: readonly Tensor[], params: P) => Tensor;
+}
+
+/** An op that is one kernel. */
+export function kernelOp<P>(kernel: Kernel<P>, { name, gradient, decompose }: KernelOp<P>): Op<P> {
+  return { name: name ?? kernel.name, run: (inputs, params) => runKernel(kernel, inputs, params), gradient, decompose };
+}
+
+/** The device of all `inputs`; throws ShapeError when they live on two. */
+export function commonDevice(what: string, inputs: readonly Tensor[]): Device {
+  const { device } = inputs[0];
+  for (const input of inputs) {
+    if (input.device !== device) {
+      throw new ShapeError(
+        `${what}: one tensor is on ${device.kind} and another on ${input.device.kind}; move them to one device.`,
+      );
+    }
+  }
+  return device;
+}
+
+/**
+ * Runs a kernel on tensors, allocating its outputs.
+ * @param given storages for some outputs, by index: destinations, or what the kernel updates in place. They stay the
+ *   caller's; the returned arrays carry no reference of their own for them.
+ */
+export function runKernel<P>(
+  kernel: Kernel<P>,
+  inputs: readonly Tensor[],
+  params: P,
+  given: readonly (Storage | undefined)[] = [],
+  device: Device = commonDevice(kernel.name, inputs),
+): SavedArray[] {
+  const specs = kernel.infer(inputs, params);
+  const outputs: SavedArray[] = [];
+  for (let i = 0; i < specs.length; i++) {
+    const { shape, dtype } = specs[i];
+    const storage = given[i] ?? device.allocate(sizeOfShape(shape), dtype);
+    outputs.push({ storage, shape, dtype });
+  }
+  try {
+    device.run(kernel, inputs, outputs, params);
+  } catch (error) {
+    outputs.forEach(({ storage }, i) => {
+      if (!given[i]) release(storage);
+    });
+    throw error;
+  }
+  return outputs;
+}
+
+function sizeOfShape(shape: Shape): number {
+  let size = 1;
+  for (const extent of shape) size *= extent;
+  return size;
+}
+
+/** Runs an op and records it when a gradient can flow to one of its inputs. */
+export function apply<P>(op: Op<P>, inputs: readonly Tensor[], params: P): Tensor {
+  const outputs = op.run(inputs, params);
+  const [value, ...notes] = outputs;
+  let node: TapeNode | undefined;
+  if (isRecording() && inputs.some(input => input.node !== undefined)) {
+    node = new TapeNode(op, params, value.shape, inputs.map(nodeOf), {
+      inputs: inputs.map(({ storage, shape, dtype }) => ({ storage, shape, dtype })),
+      outputs,
+    });
+  }
+  for (const { storage } of notes) release(storage);
+  return new Tensor(value.storage, value.shape, node);
+}

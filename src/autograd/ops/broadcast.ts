@@ -1,0 +1,43 @@
+/** Repeating along axes and summing over them: each is the other's gradient. */
+import { normalizeAxes, type Shape, sameShape } from '../../devices/shape.ts';
+import { broadcastTo as broadcastToKernel } from '../../kernels/layout/index.ts';
+import { reduce as reduceKernel } from '../../kernels/reduce/index.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import { apply, kernelOp } from '../op.ts';
+import { reshape } from './layout.ts';
+
+const broadcastToOp = kernelOp(broadcastToKernel, {
+  gradient: ({ inputs: [x], upstream }) => [sumTo(upstream, x.shape)],
+});
+
+/** `x` repeated to `shape` by NumPy's rules. */
+export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  return sameShape(x.shape, shape) ? x : apply(broadcastToOp, [x], { shape });
+}
+
+const sumOp = kernelOp(reduceKernel, {
+  name: 'sum',
+  gradient: ({ inputs: [x], params: { axes }, upstream }) => [
+    broadcastTo(reshape(upstream, keptShape(x, axes)), x.shape),
+  ],
+});
+
+/** The shape of `x` with 1 in place of `axes`. */
+export function keptShape(x: Tensor, axes: readonly number[]): number[] {
+  return x.shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
+}
+
+/** Sum over `axes` (all when absent). */
+export function sum(x: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
+  return apply(sumOp, [x], { op: 'sum', axes: normalizeAxes(axes, x.rank, 'sum'), keepDims });
+}
+
+/** Sums `x` over the axes along which `shape` was repeated to make it: the gradient of broadcasting. */
+export function sumTo(x: Tensor, shape: Shape): Tensor {
+  if (sameShape(x.shape, shape)) return x;
+  const lead = x.rank - shape.length;
+  const axes = x.shape.flatMap((extent, axis) =>
+    axis < lead || (shape[axis - lead] === 1 && extent !== 1) ? [axis] : [],
+  );
+  return reshape(axes.length > 0 ? sum(x, axes) : x, shape);
+}

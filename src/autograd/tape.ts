@@ -1,0 +1,164 @@
+/**
+ * The tape: define by run. Every operation on a tensor that leads back to something whose gradient is wanted leaves a
+ * node here with what it read and made. Nodes hold storage, not tensors, so disposing a tensor (or `tidy`) never breaks a
+ * backward pass; nodes are reference counted like storage, so a graph that is never differentiated goes with its last
+ * tensor. Backward passes live in `backward.ts`.
+ */
+import type { DType } from '../devices/dtype.ts';
+import { UsageError } from '../devices/errors.ts';
+import type { Shape } from '../devices/shape.ts';
+import { release, retain, type Storage } from '../devices/storage.ts';
+import { type GraphNode, Tensor } from '../tensor/tensor.ts';
+import type { Op } from './op.ts';
+
+/** An array that a node keeps alive for its gradient. */
+export interface SavedArray {
+  readonly storage: Storage;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** Where a leaf's gradient is collected: the first contribution after `isFresh` was cleared writes, later ones add. */
+export interface GradientDestination {
+  readonly storage: Storage;
+  isFresh: boolean;
+}
+
+export type GradientHook = (gradient: Tensor) => Tensor | undefined;
+
+let sequence = 0;
+
+export class TapeNode implements GraphNode {
+  /** Later nodes have larger numbers, so descending order is a topological order for the backward pass. */
+  readonly id = ++sequence;
+  /** What made this node's value; undefined for a leaf. */
+  readonly op: Op | undefined;
+  readonly params: unknown;
+  readonly shape: Shape;
+  /** For each input of the op, the node it came from, if a gradient can flow there. */
+  readonly parents: readonly (TapeNode | undefined)[];
+  #saved: { inputs: SavedArray[]; outputs: SavedArray[] } | undefined;
+  #references = 1;
+  /** Called with the gradient of this value before it flows on; may replace it. */
+  readonly hooks: GradientHook[] = [];
+  /** For the leaf of a parameter: where `backward` puts its gradient. */
+  destination: GradientDestination | undefined;
+  /** A name for messages and rules: the module that made the value. */
+  label: string | undefined;
+
+  constructor(
+    op: Op | undefined,
+    params: unknown,
+    shape: Shape,
+    parents: readonly (TapeNode | undefined)[],
+    saved: { inputs: SavedArray[]; outputs: SavedArray[] } | undefined,
+  ) {
+    this.op = op;
+    this.params = params;
+    this.shape = shape;
+    this.parents = parents;
+    this.#saved = saved;
+    for (const parent of parents) parent?.retain();
+    if (saved) for (const { storage } of [...saved.inputs, ...saved.outputs]) retain(storage);
+    this.label = currentLabel;
+  }
+
+  /** What the op read and made; throws when a backward pass has already used it up. */
+  get saved(): { readonly inputs: readonly SavedArray[]; readonly outputs: readonly SavedArray[] } {
+    if (!this.#saved) {
+      throw new UsageError(
+        `The graph through ${this.describe()} has been used by a backward pass already; pass { retainGraph: true } to the first one.`,
+      );
+    }
+    return this.#saved;
+  }
+
+  describe(): string {
+    return `${this.op?.name ?? 'leaf'}${this.label ? ` (${this.label})` : ''}`;
+  }
+
+  /** Frees what was saved for the gradient; the node stays as a link. */
+  freeSaved(): void {
+    const saved = this.#saved;
+    this.#saved = undefined;
+    if (saved) for (const { storage } of [...saved.inputs, ...saved.outputs]) release(storage);
+  }
+
+  retain(): void {
+    this.#references++;
+  }
+
+  release(): void {
+    // Iterative: the chain of nodes behind a recurrent network can be longer than the call stack.
+    const pending: TapeNode[] = [this];
+    for (let node = pending.pop(); node; node = pending.pop()) {
+      if (--node.#references > 0) continue;
+      node.freeSaved();
+      for (const parent of node.parents) if (parent) pending.push(parent);
+    }
+  }
+}
+
+let pauses = 0;
+let currentLabel: string | undefined;
+
+/** False inside `noGrad`. */
+export function isRecording(): boolean {
+  return pauses === 0;
+}
+
+/** Runs the synchronous `f` without recording: nothing it computes can be differentiated. */
+export function noGrad<T>(f: () => T): T {
+  pauses++;
+  try {
+    const result = f();
+    if (result instanceof Promise)
+      throw new UsageError('noGrad: the function returned a promise; it must be synchronous.');
+    return result;
+  } finally {
+    pauses--;
+  }
+}
+
+/** Runs `f` with recording on, even inside `noGrad`: a backward pass that is itself to be differentiated. */
+export function withRecording<T>(f: () => T): T {
+  const before = pauses;
+  pauses = 0;
+  try {
+    return f();
+  } finally {
+    pauses = before;
+  }
+}
+
+/** Nodes made by `f` carry this name in error messages and rules. */
+export function withLabel<T>(label: string, f: () => T): T {
+  const before = currentLabel;
+  currentLabel = label;
+  try {
+    return f();
+  } finally {
+    currentLabel = before;
+  }
+}
+
+/** The tape node of a tensor, if a gradient can reach it. */
+export function nodeOf(tensor: Tensor): TapeNode | undefined {
+  return tensor.node as TapeNode | undefined;
+}
+
+/** A leaf: a value whose gradient is wanted. */
+export function leafNode(shape: Shape): TapeNode {
+  return new TapeNode(undefined, undefined, shape, [], undefined);
+}
+
+/** The same storage in a new tensor, cut off from the tape. */
+export function detach(x: Tensor): Tensor {
+  return new Tensor(retain(x.storage), x.shape);
+}
+
+/** The same value at the same place of the tape, in a tensor with a lifetime of its own. */
+export function share(x: Tensor): Tensor {
+  x.node?.retain();
+  return new Tensor(retain(x.storage), x.shape, x.node);
+}

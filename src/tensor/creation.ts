@@ -1,0 +1,126 @@
+/** Making tensors: from values, filled, counted, random. All take the default device unless one is named. */
+import type { Device } from '../devices/device.ts';
+import { type DType, dtypeOf, type TypedArray } from '../devices/dtype.ts';
+import { ShapeError } from '../devices/errors.ts';
+import { checkShape, formatShape, type Shape, sizeOf } from '../devices/shape.ts';
+import { fill } from '../kernels/elementwise/index.ts';
+import { parameterNumber } from '../kernels/parameter-number.ts';
+import { PhiloxStream } from '../kernels/random/philox.ts';
+import { getDevice } from './current-device.ts';
+import { type NestedArray, Tensor } from './tensor.ts';
+
+export interface CreationOptions {
+  readonly dtype?: DType;
+  readonly device?: Device;
+}
+
+/**
+ * A tensor of given values.
+ * @param values a typed array (with `shape`; its type gives the dtype), a number, or nested arrays of numbers
+ * @param shape of as many elements as there are values; taken from the nesting when absent
+ * @throws ShapeError when values and shape do not match or the nesting is ragged
+ * @example tensor([[1, 2], [3, 4]])
+ * @example tensor(pixels, [1, 28, 28, 1])
+ */
+export function tensor(values: TypedArray | NestedArray, shape?: Shape, options: CreationOptions = {}): Tensor {
+  const device = options.device ?? getDevice();
+  const given = ArrayBuffer.isView(values) ? (values as TypedArray) : undefined;
+  const actualShape = shape ?? (given ? [given.length] : nestingOf(values as NestedArray));
+  checkShape(actualShape, 'tensor');
+  const flat = given ?? Float64Array.from(flatten(values as NestedArray));
+  if (flat.length !== sizeOf(actualShape)) {
+    throw new ShapeError(`tensor: ${flat.length} values do not fill shape ${formatShape(actualShape)}.`);
+  }
+  const dtype = options.dtype ?? (given ? dtypeOf(given) : 'float32');
+  const storage = device.allocate(flat.length, dtype);
+  device.write(storage, flat);
+  return new Tensor(storage, actualShape);
+}
+
+function nestingOf(values: NestedArray): number[] {
+  const shape: number[] = [];
+  for (let level = values; Array.isArray(level); level = level[0]) shape.push(level.length);
+  const check = (value: NestedArray, axis: number): void => {
+    const isLeaf = axis === shape.length;
+    if (isLeaf ? Array.isArray(value) : !Array.isArray(value) || value.length !== shape[axis]) {
+      throw new ShapeError(`tensor: the nested arrays are ragged: sizes differ from ${formatShape(shape)}.`);
+    }
+    if (!isLeaf) for (const element of value as NestedArray[]) check(element, axis + 1);
+  };
+  check(values, 0);
+  return shape;
+}
+
+function flatten(values: NestedArray): number[] {
+  return Array.isArray(values) ? (values.flat(Number.POSITIVE_INFINITY as 1) as number[]) : [values];
+}
+
+/** A tensor of one element and rank 0. */
+export function scalar(value: number, options: CreationOptions = {}): Tensor {
+  return full([], value, options);
+}
+
+/** `value` everywhere. */
+export function full(shape: Shape, value: number, options: CreationOptions = {}): Tensor {
+  const { dtype = 'float32', device = getDevice() } = options;
+  checkShape(shape, 'full');
+  const storage = device.allocate(sizeOf(shape), dtype);
+  device.run(fill, [], [{ storage, shape }], { value: parameterNumber(value), shape, dtype });
+  return new Tensor(storage, shape);
+}
+
+export function zeros(shape: Shape, options: CreationOptions = {}): Tensor {
+  return full(shape, 0, options);
+}
+
+export function ones(shape: Shape, options: CreationOptions = {}): Tensor {
+  return full(shape, 1, options);
+}
+
+/** Zeros of the shape, dtype and device of `x`. */
+export function zerosLike(x: Tensor): Tensor {
+  return full(x.shape, 0, { dtype: x.dtype, device: x.device });
+}
+
+export function onesLike(x: Tensor): Tensor {
+  return full(x.shape, 1, { dtype: x.dtype, device: x.device });
+}
+
+/** start, start + step, ... below `end`. */
+export function arange(start: number, end: number, step = 1, options: CreationOptions = {}): Tensor {
+  const count = Math.max(0, Math.ceil((end - start) / step));
+  const values = Float64Array.from({ length: count }, (_, i) => start + i * step);
+  return tensor(values, [count], { dtype: 'float32', ...options });
+}
+
+/** The [n, n] identity matrix. */
+export function eye(n: number, options: CreationOptions = {}): Tensor {
+  const values = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) values[i * (n + 1)] = 1;
+  return tensor(values, [n, n], { dtype: 'float32', ...options });
+}
+
+export interface RandomOptions extends CreationOptions {
+  readonly seed: number;
+  /** What the numbers are for; equal seeds with different streams are independent. */
+  readonly stream?: number;
+}
+
+/**
+ * Normal values, drawn on the host in float64 and rounded once, so that every device gets the same bits (device `log` and
+ * `cos` differ in up to half of all values: measured).
+ */
+export function randomNormal(shape: Shape, options: RandomOptions & { mean?: number; std?: number }): Tensor {
+  const { mean = 0, std = 1, seed, stream = 0 } = options;
+  const source = new PhiloxStream(seed, stream);
+  const values = Float32Array.from({ length: sizeOf(shape) }, () => mean + std * source.normal());
+  return tensor(values, shape, { ...options, dtype: 'float32' });
+}
+
+/** Uniform values in [low, high), the same bits on every device. */
+export function randomUniform(shape: Shape, options: RandomOptions & { low?: number; high?: number }): Tensor {
+  const { low = 0, high = 1, seed, stream = 0 } = options;
+  const source = new PhiloxStream(seed, stream);
+  const values = Float32Array.from({ length: sizeOf(shape) }, () => low + (high - low) * source.uniform());
+  return tensor(values, shape, { ...options, dtype: 'float32' });
+}

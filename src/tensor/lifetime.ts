@@ -1,0 +1,82 @@
+/**
+ * Scopes of tensors. `tidy(f)` disposes every tensor that `f` made, except those it returns and those it `keep`s. What
+ * the tape has saved stays: it holds storage, not tensors.
+ */
+import { UsageError } from '../devices/errors.ts';
+
+/** Something with storage to give back: a tensor, as far as this file needs to know. */
+export interface Disposable {
+  dispose(): void;
+}
+
+const scopes: Disposable[][] = [];
+const registered = new WeakSet<Disposable>();
+const kept = new WeakSet<Disposable>();
+
+/** Called by every new tensor. */
+export function registerInScope(tensor: Disposable): void {
+  registered.add(tensor);
+  if (scopes.length > 0) scopes[scopes.length - 1].push(tensor);
+}
+
+/** Exempts a tensor from every enclosing `tidy`; it lives until it is disposed. */
+export function keep<T extends Disposable>(tensor: T): T {
+  kept.add(tensor);
+  return tensor;
+}
+
+/** Puts a tensor that `keep` or an inner scope let through under the care of the current scope again. */
+export function adopt<T extends Disposable>(tensor: T): T {
+  kept.delete(tensor);
+  registerInScope(tensor);
+  return tensor;
+}
+
+/**
+ * Runs `f` and disposes the tensors it made, but for those in its result (a tensor, or arrays and plain objects of
+ * them) and those passed to `keep`. Throws UsageError when `f` returns a promise: tensors made after the first `await`
+ * would escape.
+ */
+export function tidy<T>(f: () => T): T {
+  const scope: Disposable[] = [];
+  scopes.push(scope);
+  let result: T | undefined;
+  try {
+    result = f();
+    if (result instanceof Promise) {
+      throw new UsageError(
+        'tidy: the function returned a promise; tidy only the synchronous parts of asynchronous work.',
+      );
+    }
+    return result;
+  } catch (error) {
+    result = undefined;
+    throw error;
+  } finally {
+    scopes.pop();
+    const survivors = new Set<Disposable>();
+    collectTensors(result, survivors);
+    for (const tensor of scope) {
+      if (survivors.has(tensor)) registerInScope(tensor);
+      else if (!kept.has(tensor)) tensor.dispose();
+    }
+  }
+}
+
+function collectTensors(value: unknown, found: Set<Disposable>): void {
+  if (value === null || typeof value !== 'object') return;
+  if (registered.has(value as Disposable)) {
+    found.add(value as Disposable);
+  } else if (Array.isArray(value) || value instanceof Set) {
+    for (const element of value) collectTensors(element, found);
+  } else if (value instanceof Map) {
+    for (const element of value.values()) collectTensors(element, found);
+  } else if (Object.getPrototypeOf(value) === Object.prototype) {
+    for (const element of Object.values(value)) collectTensors(element, found);
+  }
+}
+
+/** Disposes tensors; undefined entries are passed over. */
+export function dispose(...tensors: (Disposable | undefined)[]): void {
+  for (const tensor of tensors) tensor?.dispose();
+}
