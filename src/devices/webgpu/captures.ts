@@ -1,0 +1,69 @@
+/**
+ * Capture and replay. While a capture records, every dispatch and copy is also kept in its list, complete with pipeline and
+ * bind group; replay walks the list and does nothing else: no plans, no keys, no bind groups, no uniforms. What the
+ * capture allocates comes from a pool of its own, so that nobody else ever gets that memory, and whatever else it touches
+ * is held until the capture is disposed.
+ */
+import type { Capture } from '../device.ts';
+import { DeviceError } from '../errors.ts';
+import { type Allocation, release } from '../storage.ts';
+import type { BufferPool, PooledBuffer } from './buffers.ts';
+import type { Recorder, Step } from './recorder.ts';
+
+/** An allocation of the WebGPU device. */
+export interface WebGpuAllocation extends Allocation {
+  readonly buffer: PooledBuffer;
+  readonly pool: BufferPool;
+}
+
+export interface CaptureOwner {
+  /** Throws if the device cannot replay now. */
+  checkAlive(): void;
+  /** Called once when the capture gives its memory back. */
+  release(): void;
+}
+
+export class RecordedCapture implements Capture {
+  readonly pool: BufferPool;
+  readonly steps: Step[] = [];
+  readonly #recorder: Recorder;
+  readonly #owner: CaptureOwner;
+  readonly #held = new Set<Allocation>();
+  #disposed = false;
+
+  constructor(pool: BufferPool, recorder: Recorder, owner: CaptureOwner) {
+    this.pool = pool;
+    this.#recorder = recorder;
+    this.#owner = owner;
+  }
+
+  /** Holds allocations that come from outside, so that nobody else gets their memory while the capture uses it. */
+  retain(...allocations: Allocation[]): void {
+    for (const allocation of allocations) {
+      if ((allocation as WebGpuAllocation).pool === this.pool || this.#held.has(allocation)) continue;
+      allocation.references++;
+      this.#held.add(allocation);
+    }
+  }
+
+  replay(): void {
+    if (this.#disposed) throw new DeviceError('replay: this capture has been disposed.');
+    this.#owner.checkAlive();
+    const recorder = this.#recorder;
+    for (const step of this.steps) {
+      if ('dispatch' in step) recorder.encode(step.dispatch);
+      else recorder.encodeCopy(step.copy);
+    }
+    // Submitted at once, so that a later write to an input cannot overtake it.
+    recorder.flush();
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.steps.length = 0;
+    for (const allocation of this.#held) release({ allocation, byteOffset: 0, length: 0, dtype: 'uint8' });
+    this.#held.clear();
+    this.#owner.release();
+  }
+}

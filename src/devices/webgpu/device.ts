@@ -1,0 +1,401 @@
+/**
+ * The WebGPU device: the house's `Device` on a GPUDevice. Calls enqueue; the parts each keep one idea: `buffers.ts` (reuse),
+ * `plans.ts` (a kernel call made ready), `bind-groups.ts` (a dispatch made ready), `recorder.ts` (batches and submits),
+ * `failures.ts` (errors that arrive late), `captures.ts` (replay), `profiler.ts` (time). This file joins them and guards the
+ * rules: the host never overtakes recorded work, and nothing is used after the device is gone.
+ */
+import type { Capture, Device, DeviceInfo, MemoryInfo, Operand, ProfileEntry, RunOptions } from '../device.ts';
+import { allocateHost, bytesPerElement, type DType, dtypeOf, type TypedArray } from '../dtype.ts';
+import { DeviceError, DeviceLostError, DTypeError, OutOfMemoryError, ShapeError } from '../errors.ts';
+import type { Kernel, WebGpuAdapterInfo } from '../kernel.ts';
+import type { Allocation, Storage } from '../storage.ts';
+import { type AcquiredAdapter, adapterDescription, adapterIdentity, describeAdapter, type Wait } from './adapter.ts';
+import { DispatchCache, type Range } from './bind-groups.ts';
+import { BufferPool, type PooledBuffer, paddedBytes, Usage } from './buffers.ts';
+import { RecordedCapture, type WebGpuAllocation } from './captures.ts';
+import { Failures } from './failures.ts';
+import { PipelineCache, tidy } from './pipelines.ts';
+import { PlanCache } from './plans.ts';
+import { createProfiler } from './profiler.ts';
+import { Recorder } from './recorder.ts';
+import { UniformArena } from './uniform-arena.ts';
+
+const STORAGE_USAGE = Usage.STORAGE | Usage.COPY_SRC | Usage.COPY_DST;
+const STAGING_USAGE = Usage.MAP_READ | Usage.COPY_DST;
+const MAP_MODE_READ = 1;
+
+export interface WebGpuDeviceOptions {
+  /** Dispatches per submission; default 32. */
+  readonly batchSize?: number;
+}
+
+export class WebGpuDevice implements Device {
+  readonly kind = 'webgpu';
+  readonly info: DeviceInfo;
+  /** What kernel variants may ask. */
+  readonly adapter: WebGpuAdapterInfo;
+  /** The underlying device, for tests and tools. */
+  readonly gpu: GPUDevice;
+  readonly lost: Promise<string>;
+  readonly #wait: Wait;
+  readonly #batchSize: number;
+  readonly #failures = new Failures();
+  readonly #recorder: Recorder;
+  readonly #pipelines: PipelineCache;
+  readonly #dispatches: DispatchCache;
+  readonly #memory: BufferPool;
+  readonly #staging: BufferPool;
+  readonly #captures = new Set<RecordedCapture>();
+  #uniforms!: UniformArena;
+  #plans!: PlanCache;
+  #capturing: RecordedCapture | undefined;
+  #lostReason: string | undefined;
+  #liveAllocations = 0;
+  #nextBufferId = 0;
+  #lastTrim = 0;
+  #resolveLost!: (reason: string) => void;
+
+  constructor({ adapter, wait }: AcquiredAdapter, gpu: GPUDevice, options: WebGpuDeviceOptions = {}) {
+    this.gpu = gpu;
+    this.adapter = describeAdapter(adapter, gpu);
+    this.info = {
+      description: adapterDescription(adapter),
+      adapter: adapterIdentity(adapter),
+      isSoftware: this.adapter.isSoftware,
+    };
+    this.#wait = wait;
+    this.#batchSize = options.batchSize ?? 32;
+    this.#recorder = new Recorder(gpu, this.#failures, wait, this.#batchSize);
+    this.#pipelines = new PipelineCache(gpu, outcome => this.#failures.watch(outcome));
+    this.#dispatches = new DispatchCache(gpu);
+    this.#memory = new BufferPool(size => this.#createBuffer(size, STORAGE_USAGE), gpu.limits.maxBufferSize);
+    this.#staging = new BufferPool(size => this.#createBuffer(size, STAGING_USAGE), gpu.limits.maxBufferSize);
+    this.#forgetPlans();
+    this.lost = new Promise(resolve => {
+      this.#resolveLost = resolve;
+    });
+    void gpu.lost.then(({ reason, message }) => this.#lose(message ? tidy(message) : reason));
+    gpu.onuncapturederror = ({ error }) => {
+      this.#failures.watch(Promise.resolve(new DeviceError(`webgpu: ${tidy(error.message)}`)));
+    };
+  }
+
+  // ------------------------------------------------------------------------------------------------------- memory
+
+  allocate(length: number, dtype: DType): Storage {
+    this.#checkAlive();
+    const bytes = length * bytesPerElement(dtype);
+    const pool = this.#capturing?.pool ?? this.#memory;
+    const buffer = this.#take(pool, bytes);
+    this.#liveAllocations++;
+    const allocation: WebGpuAllocation = { device: this, buffer, bytes: buffer.size, references: 1, pool };
+    return { allocation, byteOffset: 0, length, dtype };
+  }
+
+  free(allocation: Allocation): void {
+    const { buffer, pool } = allocation as WebGpuAllocation;
+    this.#liveAllocations--;
+    pool.give(buffer);
+  }
+
+  memory(): MemoryInfo {
+    let liveBytes = this.#memory.liveBytes;
+    // What a capture holds, it holds until it is disposed.
+    for (const { pool } of this.#captures) liveBytes += pool.liveBytes + pool.freeBytes;
+    return { liveAllocations: this.#liveAllocations, liveBytes, pooledBytes: this.#memory.freeBytes };
+  }
+
+  #take(pool: BufferPool, bytes: number): PooledBuffer {
+    const limit = this.gpu.limits.maxBufferSize;
+    if (!(paddedBytes(bytes) <= limit)) {
+      throw new OutOfMemoryError(
+        `webgpu: ${bytes} bytes asked for, but one buffer of this adapter holds at most ${limit}; ${this.#liveText()}.`,
+      );
+    }
+    return pool.take(paddedBytes(bytes));
+  }
+
+  #createBuffer(size: number, usage: number): PooledBuffer {
+    this.gpu.pushErrorScope('out-of-memory');
+    const buffer: PooledBuffer = {
+      gpu: this.gpu.createBuffer({ size, usage }),
+      id: this.#nextBufferId++,
+      size,
+      batch: 0,
+    };
+    const live = this.#liveText();
+    this.#failures.watch(
+      this.gpu.popErrorScope().then(
+        error => (error ? new OutOfMemoryError(`webgpu: no memory for ${size} bytes more; ${live}.`) : undefined),
+        () => undefined, // The device is lost, which is reported by itself.
+      ),
+    );
+    return buffer;
+  }
+
+  #liveText(): string {
+    const { liveBytes, liveAllocations, pooledBytes } = this.memory();
+    return `${liveBytes} bytes are live in ${liveAllocations} allocations and ${pooledBytes} kept for reuse`;
+  }
+
+  // ----------------------------------------------------------------------------------------------------- transfers
+
+  write(storage: Storage, values: TypedArray): void {
+    this.#checkAlive();
+    this.#checkNotCapturing('write');
+    this.#checkOwn('write', storage);
+    if (values.length !== storage.length) {
+      throw new ShapeError(`write: ${values.length} values for a storage of ${storage.length} elements.`);
+    }
+    const dtype = dtypeOf(values);
+    if (dtype !== storage.dtype) throw new DTypeError(`write: ${dtype} values for a storage of ${storage.dtype}.`);
+    if (values.length === 0) return;
+    const { gpu, batch } = storage.allocation.buffer as PooledBuffer;
+    // The queue writes before anything not yet submitted, so what is recorded on this buffer must go first.
+    if (batch === this.#recorder.batch) this.#recorder.flush();
+    const bytes = hostBytes(values);
+    this.gpu.queue.writeBuffer(gpu, storage.byteOffset, bytes, 0, bytes.byteLength);
+  }
+
+  read(storage: Storage): Promise<TypedArray> {
+    this.#checkAlive();
+    this.#checkNotCapturing('read');
+    this.#checkOwn('read', storage);
+    const bytes = storage.length * bytesPerElement(storage.dtype);
+    const size = Math.max(4, Math.ceil(bytes / 4) * 4);
+    const staging = this.#take(this.#staging, size);
+    const from = storage.allocation.buffer as PooledBuffer;
+    this.#recorder.copy({ from, fromOffset: storage.byteOffset, to: staging, toOffset: 0, size });
+    this.#recorder.flush();
+    return this.#collect(staging, size, storage);
+  }
+
+  async #collect(staging: PooledBuffer, size: number, { length, dtype }: Storage): Promise<TypedArray> {
+    const values = allocateHost(dtype, length);
+    try {
+      await this.#settled(this.#wait(staging.gpu.mapAsync(MAP_MODE_READ, 0, size)));
+      const mapped = new Uint8Array(staging.gpu.getMappedRange(0, size), 0, values.byteLength);
+      new Uint8Array(values.buffer).set(mapped);
+    } finally {
+      if (this.#lostReason === undefined) {
+        staging.gpu.unmap();
+        this.#staging.give(staging);
+      }
+    }
+    return values;
+  }
+
+  copy(from: Storage, to: Storage): void {
+    this.#checkAlive();
+    this.#checkOwn('copy', from);
+    this.#checkOwn('copy', to);
+    if (from.dtype !== to.dtype || from.length !== to.length) {
+      throw new ShapeError(`copy: ${from.length} ${from.dtype} elements into ${to.length} of ${to.dtype}.`);
+    }
+    if (from.length === 0) return;
+    const size = Math.ceil((from.length * bytesPerElement(from.dtype)) / 4) * 4;
+    const source = from.allocation.buffer as PooledBuffer;
+    const target = to.allocation.buffer as PooledBuffer;
+    this.#capturing?.retain(from.allocation, to.allocation);
+    if (source !== target) {
+      this.#recorder.copy({ from: source, fromOffset: from.byteOffset, to: target, toOffset: to.byteOffset, size });
+      return;
+    }
+    // WebGPU does not copy within one buffer.
+    const pool = this.#capturing?.pool ?? this.#memory;
+    const between = this.#take(pool, size);
+    this.#recorder.copy({ from: source, fromOffset: from.byteOffset, to: between, toOffset: 0, size });
+    this.#recorder.copy({ from: between, fromOffset: 0, to: target, toOffset: to.byteOffset, size });
+    pool.give(between);
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- work
+
+  run<P>(
+    kernel: Kernel<P>,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+    params: P,
+    options?: RunOptions,
+  ): void {
+    this.#checkAlive();
+    for (const { storage } of inputs) this.#checkOwn(kernel.name, storage);
+    for (const { storage } of outputs) this.#checkOwn(kernel.name, storage);
+    if (this.#uniforms.isFull) this.#forgetPlans();
+    const plan = this.#plans.get(kernel, inputs, outputs, params, options?.variant);
+    if (plan.passes.length === 0) return;
+    const { batch } = this.#recorder;
+    if (batch - this.#lastTrim >= 256) this.#trim(batch);
+    const pool = this.#capturing?.pool ?? this.#memory;
+    const scratch = plan.scratch.map(bytes => this.#take(pool, bytes));
+    for (const pass of plan.passes) {
+      const ranges: Range[] = [];
+      for (const { kind, index } of pass.bindings) {
+        if (kind === 'scratch') {
+          ranges.push({ buffer: scratch[index], offset: 0, size: paddedBytes(plan.scratch[index]) });
+        } else {
+          const { storage } = (kind === 'input' ? inputs : outputs)[index];
+          const buffer = storage.allocation.buffer as PooledBuffer;
+          const size = paddedBytes(storage.length * bytesPerElement(storage.dtype));
+          ranges.push({ buffer, offset: storage.byteOffset, size });
+        }
+      }
+      const dispatch = this.#dispatches.get(pass, ranges);
+      for (const { buffer } of ranges) buffer.batch = this.#recorder.batch;
+      this.#recorder.dispatch(dispatch);
+    }
+    for (const buffer of scratch) pool.give(buffer);
+    if (this.#capturing) {
+      for (const { storage } of inputs) this.#capturing.retain(storage.allocation);
+      for (const { storage } of outputs) this.#capturing.retain(storage.allocation);
+    }
+  }
+
+  async sync(): Promise<void> {
+    this.#checkAlive();
+    this.#checkNotCapturing('sync');
+    await this.#settled(this.#recorder.drain(0));
+  }
+
+  async pace(inFlight: number): Promise<void> {
+    this.#checkAlive();
+    this.#checkNotCapturing('pace');
+    await this.#settled(this.#recorder.drain(inFlight));
+  }
+
+  /** Waits, then throws what went wrong in the meantime. */
+  async #settled(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      // Waits fail first and the reason follows.
+      const late = new Promise<void>(resolve => setTimeout(resolve, 100));
+      await Promise.race([this.gpu.lost, late]);
+      this.#checkAlive();
+      throw new DeviceError(`webgpu: ${tidy((error as Error).message)}`);
+    }
+    this.#checkAlive();
+    await this.#failures.settle();
+  }
+
+  // ------------------------------------------------------------------------------------------- capture and profile
+
+  capture(record: () => void): Capture {
+    this.#checkAlive();
+    this.#checkNotCapturing('capture');
+    const pool = new BufferPool(size => this.#createBuffer(size, STORAGE_USAGE), this.gpu.limits.maxBufferSize);
+    const capture = new RecordedCapture(pool, this.#recorder, {
+      checkAlive: () => {
+        this.#checkAlive();
+        this.#checkNotCapturing('replay');
+      },
+      release: () => {
+        this.#captures.delete(capture);
+        pool.bequeath(this.#memory);
+      },
+    });
+    this.#captures.add(capture);
+    this.#capturing = capture;
+    this.#recorder.steps = capture.steps;
+    try {
+      const result: unknown = record();
+      if (result instanceof Promise) {
+        result.catch(() => {});
+        throw new DeviceError(
+          'capture: the recorded function must not return a promise; nothing can be awaited inside.',
+        );
+      }
+    } catch (error) {
+      this.#stopCapturing();
+      capture.dispose();
+      throw error;
+    }
+    this.#stopCapturing();
+    return capture;
+  }
+
+  #stopCapturing(): void {
+    this.#capturing = undefined;
+    this.#recorder.steps = undefined;
+  }
+
+  async profile(work: () => void | Promise<void>): Promise<ProfileEntry[]> {
+    this.#checkAlive();
+    if (this.#recorder.timer) throw new DeviceError('profile: a profile is being taken already.');
+    this.#recorder.flush();
+    const profiler = createProfiler(this.gpu, this.#batchSize, this.#wait);
+    this.#recorder.timer = profiler;
+    try {
+      await work();
+      await this.sync();
+    } finally {
+      this.#recorder.flush();
+      this.#recorder.timer = undefined;
+    }
+    return profiler.finish();
+  }
+
+  // -------------------------------------------------------------------------------------------------------- lifetime
+
+  async destroy(): Promise<void> {
+    if (this.#lostReason !== undefined) return;
+    // Work under way is let finish: drivers have crashed when it was torn down beneath them.
+    await this.#recorder.drain(0);
+    this.#lose('it was destroyed');
+    this.gpu.destroy();
+  }
+
+  /** Counts for tests and tools: pipelines and bind groups made so far, submissions the GPU has not finished. */
+  statistics(): { pipelines: number; bindGroups: number; submissions: number; inFlight: number } {
+    return {
+      pipelines: this.#pipelines.size,
+      bindGroups: this.#dispatches.created,
+      submissions: this.#recorder.batch - 1,
+      inFlight: this.#recorder.inFlight,
+    };
+  }
+
+  #lose(reason: string): void {
+    if (this.#lostReason !== undefined) return;
+    this.#lostReason = reason;
+    this.#resolveLost(reason);
+  }
+
+  #forgetPlans(): void {
+    this.#uniforms = new UniformArena(this.gpu);
+    this.#plans = new PlanCache(this.adapter, this.#pipelines, this.#uniforms);
+    this.#dispatches.clear();
+  }
+
+  #trim(batch: number): void {
+    this.#lastTrim = batch;
+    this.#recorder.flush();
+    this.#memory.trim(batch);
+    this.#staging.trim(batch);
+  }
+
+  #checkAlive(): void {
+    if (this.#lostReason !== undefined) {
+      throw new DeviceLostError(`webgpu: the device is gone (${this.#lostReason}); what lived on it is lost.`);
+    }
+  }
+
+  #checkNotCapturing(what: string): void {
+    if (this.#capturing) throw new DeviceError(`${what}: not possible inside a capture; do it before or after.`);
+  }
+
+  #checkOwn(what: string, { allocation }: Storage): void {
+    if (allocation.device !== this) throw new DeviceError(`${what}: a storage belongs to another device.`);
+    if (allocation.references <= 0) throw new DeviceError(`${what}: a storage has been released already.`);
+  }
+}
+
+/** The bytes of host values as the device stores them, padded to a multiple of four. */
+function hostBytes(values: TypedArray): Uint8Array<ArrayBuffer> {
+  const stored = values instanceof Float64Array ? new Float32Array(values) : values;
+  const bytes = new Uint8Array(stored.buffer as ArrayBuffer, stored.byteOffset, stored.byteLength);
+  if (bytes.byteLength % 4 === 0) return bytes;
+  const padded = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4);
+  padded.set(bytes);
+  return padded;
+}
