@@ -92,7 +92,7 @@ export function valueAndGrad(
   for (const x of unwatched) watch(x);
   try {
     return tidy(() => {
-      const y = f();
+      const y = withRecording(f);
       if (y instanceof Promise) throw new UsageError('grad: the function returned a promise; it must be synchronous.');
       if (!nodeOf(y)) return { value: y, grads: xs.map(zerosLike) };
       const grads = gradients(y, xs, options);

@@ -6,7 +6,7 @@ import type { TypedArray } from '../devices/dtype.ts';
 import { tidy } from '../tensor/lifetime.ts';
 import { tensor } from '../tensor/creation.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type BackwardOptions, valueAndGrad } from './backward.ts';
+import { type BackwardOptions, grad } from './backward.ts';
 import { noGrad } from './tape.ts';
 
 export interface GradcheckResult {
@@ -31,7 +31,7 @@ export async function gradcheck(
   options: BackwardOptions & { epsilon?: number; maxElements?: number } = {},
 ): Promise<GradcheckResult> {
   const { epsilon = 1e-3, maxElements = Number.POSITIVE_INFINITY, ...backwardOptions } = options;
-  const { grads } = valueAndGrad(() => f(...xs), xs, backwardOptions);
+  const grads = grad(() => f(...xs), xs, backwardOptions);
   let worst: GradcheckResult = { error: 0, input: 0, element: 0, analytic: 0, numeric: 0 };
   for (let input = 0; input < xs.length; input++) {
     const values = Float64Array.from(await xs[input].data());

@@ -1,0 +1,4 @@
+import { cases } from './image.cases.ts';
+import { runConformance } from './suite.ts';
+
+await runConformance('image', cases);

@@ -1,0 +1,4 @@
+import { cases } from './layout.cases.ts';
+import { runConformance } from './suite.ts';
+
+await runConformance('layout', cases);

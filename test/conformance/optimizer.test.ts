@@ -1,0 +1,4 @@
+import { cases } from './optimizer.cases.ts';
+import { runConformance } from './suite.ts';
+
+await runConformance('optimizer', cases);

@@ -1,0 +1,4 @@
+import { cases } from './reduce.cases.ts';
+import { runConformance } from './suite.ts';
+
+await runConformance('reduce', cases);

@@ -1,0 +1,4 @@
+import { cases } from './softmax.cases.ts';
+import { runConformance } from './suite.ts';
+
+await runConformance('softmax', cases);
