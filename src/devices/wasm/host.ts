@@ -3,6 +3,8 @@
  * it, and the engine's switches. Node and browsers each have their twin of this.
  */
 
+import { isNode } from '../platform.ts';
+
 /** A started worker thread. */
 export interface WorkerThread {
   terminate(): Promise<void>;
@@ -36,6 +38,5 @@ export interface WasmHost {
 }
 
 export async function openHost(): Promise<WasmHost> {
-  const isNode = typeof process !== 'undefined' && process.versions?.node !== undefined;
   return isNode ? (await import('./host.node.ts')).nodeHost : (await import('./host.browser.ts')).browserHost;
 }

@@ -6,8 +6,9 @@
 import type { Operand } from '../device.ts';
 import type { DType } from '../dtype.ts';
 import { DeviceError } from '../errors.ts';
-import type { Cost, Kernel, Spec, WasmAdapterInfo, WasmPass, WasmVariant } from '../kernel.ts';
-import { formatShape, sameShape } from '../shape.ts';
+import type { Cost, Kernel, Spec, WasmAdapterInfo, WasmPass } from '../kernel.ts';
+import { sameShape } from '../shape.ts';
+import { chooseVariant } from '../variants.ts';
 import { roundToGranule } from './heap.ts';
 import { MAX_ARGUMENTS, partsFor } from './pool.ts';
 import type { LoadedEntry, Programs } from './programs.ts';
@@ -107,7 +108,7 @@ export class Plans {
     const cost = kernel.cost(specs, params);
     const base = { kernel: kernel.name, inputs: specs, outputs, cost };
     if (outputs.every(({ shape }) => shape.includes(0))) return { ...base, variant: 'empty', passes: [], scratch: [] };
-    const variant = this.#choose(kernel, specs, params, requested);
+    const variant = chooseVariant(kernel.name, kernel.wasm, specs, params, this.#adapter, requested);
     const { passes, scratch = [] } = variant.plan(specs, params, this.#adapter);
     const what = `kernel "${kernel.name}" (variant "${variant.name}")`;
     // Rounded, so that no two threads write to one cache line.
@@ -120,24 +121,6 @@ export class Plans {
         perThread ? roundToGranule(bytes) * this.#adapter.threads : bytes,
       ),
     };
-  }
-
-  #choose<P>(kernel: Kernel<P>, specs: readonly Spec[], params: P, requested: string | undefined): WasmVariant<P> {
-    const applicable = (variant: WasmVariant<P>): boolean => variant.applies(specs, params, this.#adapter);
-    const chosen = kernel.wasm.find(
-      variant => (requested === undefined || variant.name === requested) && applicable(variant),
-    );
-    if (chosen) return chosen;
-    const shapes = specs.map(({ shape, dtype }) => `${dtype}${formatShape(shape)}`).join(', ');
-    const exists = requested === undefined || kernel.wasm.some(({ name }) => name === requested);
-    const problem =
-      requested === undefined
-        ? 'no variant that applies'
-        : exists
-          ? `a variant "${requested}", but it does not apply`
-          : `no variant "${requested}"`;
-    const names = kernel.wasm.map(({ name }) => name).join(', ') || 'none';
-    throw new DeviceError(`wasm: kernel "${kernel.name}" has ${problem} to inputs ${shapes}; variants: ${names}.`);
   }
 
   #preparePass(pass: WasmPass, scratchStrides: readonly number[], what: string): PlannedPass {

@@ -1,0 +1,62 @@
+/**
+ * Opening a device by name. Each is imported when it is asked for, so that a machine without WebGPU, or a page that only
+ * wants the CPU, never loads what it cannot use.
+ */
+import type { Device, DeviceKind } from './device.ts';
+import { UsageError } from './errors.ts';
+import { isNode } from './platform.ts';
+import type { WasmOptions } from './wasm/device.ts';
+import type { OpenWebGpuOptions } from './webgpu/open.node.ts';
+
+export type DeviceChoice = DeviceKind | 'auto';
+
+export interface OpenOptions {
+  readonly wasm?: WasmOptions;
+  readonly webgpu?: OpenWebGpuOptions;
+  /** Told why `auto` passed a device over. */
+  readonly onSkipped?: (kind: DeviceKind, reason: string) => void;
+}
+
+/**
+ * Opens a device. `auto` takes a hardware GPU where there is one, otherwise the CPU (`wasm`); a software implementation
+ * of WebGPU runs on the same CPU, slower, and is used only when `webgpu` is named.
+ * @throws DeviceError when the device named cannot be had; UsageError when there is no such device
+ *
+ *     const device = await openDevice('auto');
+ *     console.log(device.info.description);
+ */
+export async function openDevice(kind: DeviceChoice = 'auto', options: OpenOptions = {}): Promise<Device> {
+  switch (kind) {
+    case 'reference':
+      return (await import('./reference/device.ts')).openReferenceDevice();
+    case 'wasm':
+      return (await import('./wasm/device.ts')).openWasmDevice(options.wasm);
+    case 'webgpu':
+      return openWebGpu(options);
+    case 'auto':
+      return (await openHardwareGpu(options)) ?? openDevice('wasm', options);
+    default:
+      throw new UsageError(`There is no device "${kind}"; use auto, webgpu, wasm or reference.`);
+  }
+}
+
+async function openWebGpu({ webgpu }: OpenOptions): Promise<Device> {
+  const { openWebGpuDevice } = isNode
+    ? await import('./webgpu/open.node.ts')
+    : await import('./webgpu/open.browser.ts');
+  return openWebGpuDevice(webgpu);
+}
+
+async function openHardwareGpu(options: OpenOptions): Promise<Device | undefined> {
+  let device: Device;
+  try {
+    device = await openWebGpu(options);
+  } catch (error) {
+    options.onSkipped?.('webgpu', error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+  if (!device.info.isSoftware) return device;
+  options.onSkipped?.('webgpu', `${device.info.description} is software; the wasm device is faster.`);
+  await device.destroy();
+  return undefined;
+}
