@@ -1,6 +1,196 @@
-import type { WasmVariant } from '../../devices/kernel.ts';
+/** Plans for WebAssembly: which programs run, over how many tasks. `rows.wasm.ts` says how they walk over the data. */
+import { input, output, type Slot, type Spec, scratch, type WasmPass, type WasmVariant } from '../../devices/kernel.ts';
+import type {
+  BatchNormEvalGradientParams,
+  BatchNormEvalParams,
+  BatchNormTrainGradientParams,
+  BatchNormTrainParams,
+} from './batchnorm.ts';
+import { evalTableProgram, finishStatisticsProgram, normalizeProgram, statisticsProgram } from './forward.wasm.ts';
+import {
+  finishGradientProgram,
+  type GradientOptions,
+  gradientSumsProgram,
+  gradientTableProgram,
+  inputGradientProgram,
+} from './gradient.wasm.ts';
+import { chunksOf, elementwiseTasks, grainOf, type RowLayout, rowLayout } from './rows.wasm.ts';
 
-export const batchNormTrainWasm: readonly WasmVariant[] = [];
-export const batchNormEvalWasm: readonly WasmVariant[] = [];
-export const batchNormTrainGradientWasm: readonly WasmVariant[] = [];
-export const batchNormEvalGradientWasm: readonly WasmVariant[] = [];
+/** Blocks of rows that stay in the first-level cache: one array in the statistics, three in the gradient's sums. */
+const STATISTICS_BLOCK = 16 << 10;
+const SUMS_BLOCK = 8 << 10;
+
+const tailBytes = (layout: RowLayout): number => layout.tailRows * layout.channels;
+
+function normalizePass(
+  layout: RowLayout,
+  relaxed: boolean,
+  { relu, residual, table }: { relu: boolean; residual: Slot | undefined; table: Slot },
+): WasmPass {
+  const { rowsPerTask, tasks, grain } = elementwiseTasks(layout);
+  return {
+    program: normalizeProgram(layout, { rowsPerTask, residual: residual !== undefined, relu, relaxed }),
+    entry: 'run',
+    tasks,
+    grain,
+    args: [input(0), residual ?? 0, output(0), table, layout.rows, tailBytes(layout)],
+  };
+}
+
+const channelTasks = ({ channels }: RowLayout) => ({ entry: 'run', tasks: Math.ceil(channels / 4), grain: 128 });
+
+const train: WasmVariant<BatchNormTrainParams> = {
+  name: 'simd',
+  applies: () => true,
+  plan(specs, { epsilon, momentum, activation }, { relaxedSimd }) {
+    const layout = rowLayout(specs);
+    const { width, rows, count } = layout;
+    const { blockRows, chunkRows, chunks } = chunksOf(layout, STATISTICS_BLOCK);
+    const [partials, table] = [scratch(0), scratch(1)];
+    return {
+      scratch: [{ bytes: chunks * 2 * width * 4 }, { bytes: 3 * width * 4 }],
+      passes: [
+        {
+          program: statisticsProgram(layout, blockRows, relaxedSimd),
+          entry: 'run',
+          tasks: chunks,
+          grain: grainOf(chunkRows * width),
+          args: [input(0), partials, rows, chunkRows],
+        },
+        {
+          program: finishStatisticsProgram(layout),
+          ...channelTasks(layout),
+          args: [
+            input(0),
+            partials,
+            input(1),
+            input(2),
+            output(1),
+            output(2),
+            output(3),
+            output(4),
+            table,
+            rows,
+            chunkRows,
+            count,
+            epsilon,
+            momentum,
+            1 - momentum,
+          ],
+        },
+        normalizePass(layout, relaxedSimd, {
+          relu: activation === 'relu',
+          residual: specs.length > 3 ? input(3) : undefined,
+          table,
+        }),
+      ],
+    };
+  },
+};
+
+const evaluate: WasmVariant<BatchNormEvalParams> = {
+  name: 'simd',
+  applies: () => true,
+  plan(specs, { epsilon, activation }, { relaxedSimd }) {
+    const layout = rowLayout(specs);
+    const table = scratch(0);
+    return {
+      scratch: [{ bytes: 3 * layout.width * 4 }],
+      passes: [
+        {
+          program: evalTableProgram(layout),
+          ...channelTasks(layout),
+          args: [input(1), input(2), input(3), input(4), table, epsilon],
+        },
+        normalizePass(layout, relaxedSimd, {
+          relu: activation === 'relu',
+          residual: specs.length > 5 ? input(5) : undefined,
+          table,
+        }),
+      ],
+    };
+  },
+};
+
+/** The passes both gradients share; `epsilon` turns the running variance into inverseStd (not used in training). */
+function gradientPasses(specs: readonly Spec[], options: GradientOptions, epsilon: number) {
+  const layout = rowLayout(specs);
+  const { width, rows, count } = layout;
+  const { blockRows, chunkRows, chunks } = chunksOf(layout, SUMS_BLOCK);
+  const [x, y, dy, gamma, mean, spread] = specs.map((_, index) => input(index));
+  const [dx, dgamma, dbeta] = [output(0), output(1), output(2)];
+  const dresidual = options.residual ? output(3) : 0;
+  const [partials, table] = [scratch(0), scratch(1)];
+  const passes: WasmPass[] = [
+    {
+      program: gradientTableProgram(layout, options.fixed),
+      ...channelTasks(layout),
+      args: [gamma, mean, spread, table, epsilon],
+    },
+    {
+      program: gradientSumsProgram(layout, blockRows, options),
+      entry: 'run',
+      tasks: chunks,
+      grain: grainOf(chunkRows * width),
+      args: [x, y, dy, table, partials, dx, dresidual, rows, chunkRows],
+    },
+    {
+      program: finishGradientProgram(layout, options),
+      ...channelTasks(layout),
+      args: [
+        x,
+        y,
+        dy,
+        gamma,
+        mean,
+        spread,
+        partials,
+        dx,
+        dresidual,
+        dgamma,
+        dbeta,
+        table,
+        rows,
+        chunkRows,
+        count,
+        epsilon,
+      ],
+    },
+  ];
+  const scratchBytes = [{ bytes: chunks * 2 * width * 4 }, { bytes: 4 * width * 4 }];
+  return { layout, passes, scratch: scratchBytes, table };
+}
+
+const trainGradient: WasmVariant<BatchNormTrainGradientParams> = {
+  name: 'simd',
+  applies: () => true,
+  plan(specs, { activation, residual }, { relaxedSimd }) {
+    const relu = activation === 'relu';
+    const options = { relu, residual, fixed: false, relaxed: relaxedSimd };
+    const { layout, passes, scratch: arrays, table } = gradientPasses(specs, options, 0);
+    const { rowsPerTask, tasks, grain } = elementwiseTasks(layout);
+    passes.push({
+      program: inputGradientProgram(layout, { rowsPerTask, masked: relu && !residual }),
+      entry: 'run',
+      tasks,
+      grain,
+      args: [input(0), input(1), residual ? output(3) : input(2), output(0), table, layout.rows, tailBytes(layout)],
+    });
+    return { passes, scratch: arrays };
+  },
+};
+
+const evalGradient: WasmVariant<BatchNormEvalGradientParams> = {
+  name: 'simd',
+  applies: () => true,
+  plan(specs, { activation, residual, epsilon }, { relaxedSimd }) {
+    const options = { relu: activation === 'relu', residual, fixed: true, relaxed: relaxedSimd };
+    const { passes, scratch: arrays } = gradientPasses(specs, options, epsilon);
+    return { passes, scratch: arrays };
+  },
+};
+
+export const batchNormTrainWasm = [train];
+export const batchNormEvalWasm = [evaluate];
+export const batchNormTrainGradientWasm = [trainGradient];
+export const batchNormEvalGradientWasm = [evalGradient];

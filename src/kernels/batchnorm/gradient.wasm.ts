@@ -1,0 +1,211 @@
+/**
+ * Gradient programs. One pass over memory sums g and g (x - mean) per column, g being dy where the ReLU was open; a second
+ * one writes dx. In training dx needs the sums first; with fixed statistics it does not, so the first pass writes dx too.
+ * A residual's gradient is g itself: it is written by the first pass, and the second reads it instead of y and dy.
+ */
+import { f32, i32, type WasmProgram, wasmProgram } from '../../devices/wasm/assembler/module.ts';
+import { fourLanes, type Lanes } from '../lanes.wasm.ts';
+import { forEachChannel, forEachColumnBlock, forEachElement, type RowLayout } from './rows.wasm.ts';
+
+export interface GradientOptions {
+  readonly relu: boolean;
+  readonly residual: boolean;
+  /** Fixed statistics: dx = g gamma inverseStd, at once. */
+  readonly fixed: boolean;
+  readonly relaxed: boolean;
+}
+
+const key = ({ relu, residual, fixed, relaxed }: GradientOptions): string =>
+  `${relu ? 'relu' : 'linear'}${residual ? ' residual' : ''}${fixed ? ' fixed' : ''}${relaxed ? ' relaxed' : ''}`;
+
+/** The vectors the sums need, laid out over W columns: table [2, W] of mean and gamma inverseStd. */
+export function gradientTableProgram({ channels, width, fold }: RowLayout, fixed: boolean): WasmProgram {
+  return wasmProgram(`batchNormGradientTable ${channels} ${fixed}`, m => {
+    const parameters = { start: i32, end: i32, gamma: i32, mean: i32, spread: i32, table: i32, epsilon: f32 };
+    m.function('run', parameters, (f, a) => {
+      forEachChannel(f, channels, a.start, a.end, (lanes, channel) => {
+        const mean = f.let(lanes.load(a.mean.add(channel)));
+        const inverseStd = inverseStdOf(lanes, lanes.load(a.spread.add(channel)), fixed ? a.epsilon : undefined);
+        const scale = f.let(lanes.load(a.gamma.add(channel)).mul(inverseStd));
+        const column = f.let(a.table.add(channel));
+        f.repeat(fold, () => {
+          f.store(column, mean);
+          f.store(column, scale, width * 4);
+          f.advance(column, channels * 4);
+        });
+      });
+    });
+  });
+}
+
+type Vector = ReturnType<Lanes['all']>;
+
+/** `spread` is inverseStd itself, or with an epsilon the variance it is made of. */
+const inverseStdOf = (lanes: Lanes, spread: Vector, epsilon: Parameters<Lanes['all']>[0] | undefined): Vector =>
+  epsilon === undefined ? spread : lanes.all(1).div(spread.add(lanes.all(epsilon)).sqrt());
+
+/** Per chunk, the sums of g and g (x - mean) of every column: partials [chunks, 2, W]. Writes dresidual (and dx). */
+export function gradientSumsProgram({ width }: RowLayout, blockRows: number, options: GradientOptions): WasmProgram {
+  const { relu, residual, fixed, relaxed } = options;
+  return wasmProgram(`batchNormGradientSums ${width} ${blockRows} ${key(options)}`, m => {
+    const parameters = {
+      start: i32,
+      end: i32,
+      x: i32,
+      y: i32,
+      dy: i32,
+      table: i32,
+      partials: i32,
+      dx: i32,
+      dresidual: i32,
+      rows: i32,
+      chunkRows: i32,
+    };
+    m.function('run', parameters, (f, a) => {
+      forEachColumnBlock(f, width, blockRows, 2, a, block => {
+        const vectors = [...Array(block.vectors).keys()];
+        const column = f.let(a.table.add(block.column));
+        const mean = vectors.map(v => f.let(column.f32x4(v * 16)));
+        const scale = fixed ? vectors.map(v => f.let(column.f32x4(width * 4 + v * 16))) : [];
+        const sum = vectors.map(() => f.local(fourLanes.type));
+        const sumDeviation = vectors.map(() => f.local(fourLanes.type));
+        for (const total of [...sum, ...sumDeviation]) f.set(total, fourLanes.all(0));
+        const at = f.let(block.first);
+        f.repeat(block.rows, () => {
+          const g = vectors.map(v => {
+            const dy = a.dy.add(at).f32x4(v * 16);
+            return f.let(
+              relu
+                ? a.y
+                    .add(at)
+                    .f32x4(v * 16)
+                    .le(0)
+                    .select(fourLanes.all(0), dy)
+                : dy,
+            );
+          });
+          for (const v of vectors) {
+            if (fixed) f.store(a.dx.add(at), g[v].mul(scale[v]), v * 16);
+            if (residual) f.store(a.dresidual.add(at), g[v], v * 16);
+            const deviation = a.x
+              .add(at)
+              .f32x4(v * 16)
+              .sub(mean[v]);
+            f.set(sum[v], sum[v].add(g[v]));
+            f.set(sumDeviation[v], g[v].multiplyAdd(deviation, sumDeviation[v], relaxed));
+          }
+          f.advance(at, width * 4);
+        });
+        const out = f.let(a.partials.add(block.chunk.mul(width * 8)).add(block.column));
+        for (const v of vectors) {
+          [sum[v], sumDeviation[v]].forEach((total, part) => {
+            const offset = part * width * 4 + v * 16;
+            f.if(block.rowsBefore, () => f.set(total, total.add(out.f32x4(offset))));
+            f.store(out, total, offset);
+          });
+        }
+      });
+    });
+  });
+}
+
+/**
+ * Adds up chunks and tail: dbeta, dgamma; and the table [4, W] of mean, gamma inverseStd, dbeta / count and
+ * inverseStd dgamma / count. With fixed statistics writes dx of the tail, and with `residual` dresidual of the tail.
+ */
+export function finishGradientProgram(layout: RowLayout, options: GradientOptions): WasmProgram {
+  const { channels, width, fold, tailRows } = layout;
+  const { relu, residual, fixed } = options;
+  return wasmProgram(`batchNormFinishGradient ${channels} ${tailRows} ${key(options)}`, m => {
+    const parameters = {
+      start: i32,
+      end: i32,
+      x: i32,
+      y: i32,
+      dy: i32,
+      gamma: i32,
+      mean: i32,
+      spread: i32,
+      partials: i32,
+      dx: i32,
+      dresidual: i32,
+      dgamma: i32,
+      dbeta: i32,
+      table: i32,
+      rows: i32,
+      chunkRows: i32,
+      count: f32,
+      epsilon: f32,
+    };
+    m.function('run', parameters, (f, a) => {
+      const stride = channels * 4;
+      const tail = f.let(a.rows.mul(width * 4));
+      forEachChannel(f, channels, a.start, a.end, (lanes, channel) => {
+        const mean = f.let(lanes.load(a.mean.add(channel)));
+        const inverseStd = f.let(inverseStdOf(lanes, lanes.load(a.spread.add(channel)), fixed ? a.epsilon : undefined));
+        const scale = f.let(lanes.load(a.gamma.add(channel)).mul(inverseStd));
+        const sum = f.let(lanes.all(0));
+        const sumDeviation = f.let(lanes.all(0));
+        const chunk = f.let(a.partials.add(channel));
+        f.for(0, a.rows, a.chunkRows, () => {
+          const at = f.let(chunk);
+          f.repeat(fold, () => {
+            f.set(sum, sum.add(lanes.load(at)));
+            f.set(sumDeviation, sumDeviation.add(lanes.load(at, width * 4)));
+            f.advance(at, stride);
+          });
+          f.advance(chunk, width * 8);
+        });
+        for (let row = 0; row < tailRows; row++) {
+          const at = f.let(tail.add(channel).add(row * stride));
+          const dy = f.let(lanes.load(a.dy.add(at)));
+          const g = relu ? f.let(lanes.where(lanes.load(a.y.add(at)).le(lanes.all(0)), lanes.all(0), dy)) : dy;
+          f.set(sum, sum.add(g));
+          f.set(sumDeviation, sumDeviation.add(g.mul(lanes.load(a.x.add(at)).sub(mean))));
+          if (fixed) f.store(a.dx.add(at), g.mul(scale));
+          if (residual) f.store(a.dresidual.add(at), g);
+        }
+        const dgamma = f.let(sumDeviation.mul(inverseStd));
+        f.store(a.dbeta.add(channel), sum);
+        f.store(a.dgamma.add(channel), dgamma);
+        if (fixed) return;
+        const share = f.let(sum.div(lanes.all(a.count)));
+        const slope = f.let(dgamma.div(lanes.all(a.count)).mul(inverseStd));
+        const column = f.let(a.table.add(channel));
+        f.repeat(fold, () => {
+          [mean, scale, share, slope].forEach((value, part) => {
+            f.store(column, value, part * width * 4);
+          });
+          f.advance(column, stride);
+        });
+      });
+    });
+  });
+}
+
+/** dx = scale (g - share - (x - mean) slope), the parameters from the table [4, W]. `g` is dy to be masked by y, or g. */
+export function inputGradientProgram(
+  { width }: RowLayout,
+  { rowsPerTask, masked }: { rowsPerTask: number; masked: boolean },
+): WasmProgram {
+  return wasmProgram(`batchNormInputGradient ${width} ${rowsPerTask} ${masked}`, m => {
+    const parameters = { start: i32, end: i32, x: i32, y: i32, g: i32, dx: i32, table: i32, rows: i32, tail: i32 };
+    m.function('run', parameters, (f, a) => {
+      const arrays = masked ? [a.x, a.g, a.dx, a.y] : [a.x, a.g, a.dx];
+      forEachElement(f, { width, rowsPerTask }, a, a.table, arrays, (lanes, [x, dy, dx, y], column, offset) => {
+        const parameter = (part: number) => lanes.load(column, part * width * 4 + offset);
+        const loaded = lanes.load(dy, offset);
+        const g = y ? lanes.where(lanes.load(y, offset).le(lanes.all(0)), lanes.all(0), loaded) : loaded;
+        const deviation = lanes.load(x, offset).sub(parameter(0));
+        f.store(
+          dx,
+          g
+            .sub(parameter(2))
+            .sub(deviation.mul(parameter(3)))
+            .mul(parameter(1)),
+          offset,
+        );
+      });
+    });
+  });
+}

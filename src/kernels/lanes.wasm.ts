@@ -1,0 +1,51 @@
+/**
+ * One lane or four. A vector loop over an array whose length is no multiple of four ends with a scalar loop over the same
+ * formula. `F32` and `F32x4` have the same arithmetic methods, so a formula written once against `F32x4` emits both loops:
+ * the casts in this file, and only they, tell the compiler that a scalar is a vector of one.
+ */
+import {
+  F32,
+  type F32x4,
+  type FunctionBuilder,
+  f32,
+  f32x4,
+  type I32,
+  type I32x4,
+  splat,
+  type ValueType,
+} from '../devices/wasm/assembler/module.ts';
+
+export interface Lanes {
+  readonly width: 1 | 4;
+  readonly type: ValueType<F32x4>;
+  load(address: I32, offset?: number): F32x4;
+  /** The same number in every lane. */
+  all(value: F32 | number): F32x4;
+  /** `value` where it is not negative (or NaN), else 0. */
+  relu(f: FunctionBuilder, value: F32x4): F32x4;
+  /** Lane by lane: `a` where the mask of a comparison is set, else `b`. */
+  where(mask: I32x4, a: F32x4, b: F32x4): F32x4;
+}
+
+const asVector = (value: F32): F32x4 => value as unknown as F32x4;
+
+export const fourLanes: Lanes = {
+  width: 4,
+  type: f32x4,
+  load: (address, offset) => address.f32x4(offset),
+  all: value => splat(value),
+  relu: (_, value) => value.pmax(0),
+  where: (mask, a, b) => mask.select(a, b),
+};
+
+export const oneLane: Lanes = {
+  width: 1,
+  type: f32 as unknown as ValueType<F32x4>,
+  load: (address, offset) => asVector(address.f32(offset)),
+  all: value => asVector(typeof value === 'number' ? F32.constant(value) : value),
+  relu(f, value) {
+    const x = f.let(value) as unknown as F32;
+    return asVector(x.lt(0).select(F32.constant(0), x));
+  },
+  where: (mask, a, b) => (mask as unknown as I32).select(a, b),
+};
