@@ -3,8 +3,8 @@
  * is checked against.
  */
 import type { TypedArray } from '../devices/dtype.ts';
-import { tidy } from '../tensor/lifetime.ts';
 import { tensor } from '../tensor/creation.ts';
+import { tidy } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type BackwardOptions, grad } from './backward.ts';
 import { noGrad } from './tape.ts';

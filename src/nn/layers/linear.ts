@@ -1,0 +1,32 @@
+import { linear } from '../../autograd/ops/matmul.ts';
+import type { FusedActivation } from '../../kernels/matmul/index.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import { constant, heNormal } from '../initialization.ts';
+import { Module } from '../module.ts';
+import { type Initializer, Parameter } from '../parameter.ts';
+
+export interface LinearOptions {
+  readonly bias?: boolean;
+  readonly initializer?: Initializer;
+}
+
+/** x W + b on the last axis: [..., inputs] to [..., outputs]. */
+export class Linear extends Module {
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+
+  constructor(inputs: number, outputs: number, options: LinearOptions = {}) {
+    super();
+    this.weight = new Parameter([inputs, outputs], options.initializer ?? heNormal());
+    this.bias = (options.bias ?? true) ? new Parameter([outputs], constant(0), 'noDecay') : undefined;
+  }
+
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight.value, this.bias?.value);
+  }
+
+  /** With the activation folded into the matrix multiplication. */
+  forwardFused(x: Tensor, activation: FusedActivation): Tensor {
+    return this.named(() => linear(x, this.weight.value, this.bias?.value, activation));
+  }
+}
