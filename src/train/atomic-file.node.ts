@@ -1,0 +1,55 @@
+/**
+ * Files that are either whole or not there. What is written goes to a temporary name beside the target, is flushed to the
+ * disk, and takes the target's name in one step; a process killed at any moment leaves the file as it was before.
+ */
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { DataError } from '../devices/errors.ts';
+
+let written = 0;
+
+/**
+ * Writes a file atomically; folders that lack are made. Of two writes to one path at the same time, the one that ends last
+ * stands, whole.
+ *
+ * @throws DataError that names the path and the system's reason; the old file, if any, is untouched
+ */
+export async function writeFileAtomically(path: string, contents: string | Uint8Array): Promise<void> {
+  const directory = dirname(path);
+  const temporary = join(directory, `.${basename(path)}.${process.pid}-${written++}.part`);
+  try {
+    await mkdir(directory, { recursive: true });
+    const handle = await open(temporary, 'wx');
+    try {
+      await handle.writeFile(contents);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw new DataError(`${path} cannot be written (${(error as NodeJS.ErrnoException).code ?? error}).`);
+  }
+  await flushDirectory(directory);
+}
+
+/** The new name must survive a power cut too; not every system lets a directory be opened for that. */
+async function flushDirectory(directory: string): Promise<void> {
+  try {
+    const handle = await open(directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EISDIR' && code !== 'EPERM' && code !== 'EINVAL' && code !== 'EACCES') throw error;
+  }
+}
+
+/** Writes a value as indented JSON with a final newline, atomically. */
+export async function writeJsonAtomically(path: string, value: unknown): Promise<void> {
+  await writeFileAtomically(path, `${JSON.stringify(value, null, 2)}\n`);
+}
