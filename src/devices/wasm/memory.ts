@@ -6,7 +6,7 @@
  * Addresses pass 2 GiB: kernels that compare addresses do so unsigned.
  */
 import { DeviceError, OutOfMemoryError } from '../errors.ts';
-import { type Block, GRANULE, Heap } from './heap.ts';
+import { type Block, Heap, roundToGranule } from './heap.ts';
 
 export const PAGE = 65536;
 /** 4 GiB less one page: the end of memory is still a 32-bit number. */
@@ -78,7 +78,7 @@ export class WasmMemory {
   }
 
   #grow(bytes: number): boolean {
-    const needed = Math.ceil((bytes + GRANULE - this.#heap.freeAtEnd) / PAGE);
+    const needed = Math.ceil((roundToGranule(bytes) - this.#heap.freeAtEnd) / PAGE);
     const room = (this.maximumBytes - this.#bytes) / PAGE;
     // In generous steps (an eighth more), then only what is needed, should the system refuse the step.
     const step = Math.min(room, Math.max(needed, Math.ceil(Math.max(SMALLEST_GROWTH, this.#bytes / 8) / PAGE)));
