@@ -37,7 +37,7 @@ interface Expected {
 
 export const expected = JSON.parse(readFileSync(new URL('expected-metrics.json', import.meta.url), 'utf8')) as Expected;
 
-/** Fails unless both are the same numbers in the same places, to a relative (below 1: absolute) 1e-12 by default. */
+/** The greatest relative difference (below 1: absolute) between numbers in the same places; infinite where one lacks. */
 export function difference(actual: unknown, wanted: unknown): number {
   if (typeof wanted === 'number' && typeof actual === 'number') {
     return Math.abs(actual - wanted) / Math.max(1, Math.abs(wanted));
