@@ -1,3 +1,6 @@
+/** The WebAssembly forms of matrix multiplication, in order of preference. */
 import type { WasmVariant } from '../../devices/kernel.ts';
+import { matmulPacked } from './matmul.packed.wasm.ts';
+import type { MatmulParams } from './matmul.ts';
 
-export const matmulWasm: readonly WasmVariant[] = [];
+export const matmulWasm: readonly WasmVariant<MatmulParams>[] = [matmulPacked];

@@ -1,0 +1,149 @@
+/**
+ * The register tile: the innermost loop of every contraction on the WebAssembly device. A tile of R rows by 4 V columns
+ * of C stays in registers while the contraction runs over k:
+ *
+ *     acc[i][j] += A[i, k] * B[k, 4 j .. 4 j + 3]       each step: V vector loads of B, R broadcast loads of A
+ *
+ * Register budget: x86-64 has 16 xmm registers, V8 keeps one for itself and hoists *all* loads of a loop body above its
+ * arithmetic, so accumulators + loads + one temporary must fit 15. R x V = 4 x 2 needs 8 + (4 + 2) + 1 = 15, and 2 x 4
+ * the same; unrolling k by hand doubles the loads and spills (measured: 22-45 instead of 60 GFLOP/s per thread). V8
+ * unrolls the loop once by itself. The loop ends when A's pointer arrives, which saves a counter.
+ *
+ * A's rows are reached through constant offsets from one pointer, so the same loop reads a packed panel (offsets 0, 4, 8,
+ * 12, step 16), the rows of a matrix as they lie (offsets i * row length, step 4) or, in a convolution, neighbouring
+ * pixels (offsets i * channels) or taps.
+ */
+import { type F32x4, type FunctionBuilder, f32x4, I32, type I32Like } from '../../devices/wasm/assembler/module.ts';
+
+/** Rows and columns of the tile that fills the register file. */
+export const TILE_ROWS = 4;
+export const TILE_COLUMNS = 8;
+/** Bytes of one stored 4 x 8 tile. */
+export const TILE_BYTES = TILE_ROWS * TILE_COLUMNS * 4;
+
+/** The smaller of two signed integers. */
+export function minimum(a: I32, b: I32Like): I32 {
+  const bound = typeof b === 'number' ? I32.constant(b) : b;
+  return a.lt(bound).select(a, bound);
+}
+
+export interface TileOptions {
+  /** Byte offsets of the rows of A from its pointer. */
+  readonly rows: readonly number[];
+  /** Vectors of four columns; 2 unless told. */
+  readonly vectors?: number;
+  /** Fused multiply-add through relaxed SIMD. */
+  readonly relaxed: boolean;
+}
+
+/** One contraction: how far the pointers move with each k. */
+export interface Contraction {
+  readonly a: I32;
+  readonly b: I32;
+  /** Bytes between consecutive k; A's must not be 0. */
+  readonly stepA: I32Like;
+  readonly stepB: I32Like;
+  /** Number of steps; may be 0. */
+  readonly depth: I32Like;
+}
+
+export class RegisterTile {
+  readonly #f: FunctionBuilder;
+  readonly #rows: readonly number[];
+  readonly #relaxed: boolean;
+  /** acc[row][vector] */
+  readonly accumulators: readonly (readonly F32x4[])[];
+
+  constructor(f: FunctionBuilder, { rows, vectors = 2, relaxed }: TileOptions) {
+    this.#f = f;
+    this.#rows = rows;
+    this.#relaxed = relaxed;
+    this.accumulators = rows.map(() => Array.from({ length: vectors }, () => f.local(f32x4)));
+  }
+
+  /** Visits every accumulator with its row and vector number. */
+  #each(visit: (accumulator: F32x4, row: number, vector: number) => void): void {
+    this.accumulators.forEach((row, i) => {
+      row.forEach((accumulator, j) => {
+        visit(accumulator, i, j);
+      });
+    });
+  }
+
+  /** Starts every row from one row of values (a bias). */
+  startFromRow(address: I32): void {
+    this.#each((accumulator, _, j) => {
+      this.#f.set(accumulator, address.f32x4(16 * j));
+    });
+  }
+
+  /** Starts from a stored tile whose rows are `rowBytes` apart. */
+  load(address: I32, rowBytes: number): void {
+    this.#each((accumulator, i, j) => {
+      this.#f.set(accumulator, address.f32x4(i * rowBytes + 16 * j));
+    });
+  }
+
+  store(address: I32, rowBytes: number): void {
+    this.#each((accumulator, i, j) => {
+      this.#f.store(address, accumulator, i * rowBytes + 16 * j);
+    });
+  }
+
+  /** Stores to rows whose distance is known only at run time. */
+  storeRows(address: I32, rowBytes: I32): void {
+    const row = this.#f.let(address);
+    this.accumulators.forEach((vectors, i) => {
+      if (i > 0) this.#f.advance(row, rowBytes);
+      vectors.forEach((accumulator, j) => {
+        this.#f.store(row, accumulator, 16 * j);
+      });
+    });
+  }
+
+  /** max(acc, 0); a NaN stays a NaN. */
+  relu(): void {
+    this.#each(accumulator => {
+      this.#f.set(accumulator, accumulator.pmax(0));
+    });
+  }
+
+  /** The contraction itself. The locals `a` and `b` end up `depth` steps further on. */
+  accumulate({ a, b, stepA, stepB, depth }: Contraction): void {
+    const f = this.#f;
+    const loop = () => {
+      const end = f.let(a.add(I32.constant(1).mul(stepA).mul(depth)));
+      f.doWhile(
+        () => {
+          const rows = this.#rows.map(offset => f.let(a.f32x4Splat(offset)));
+          this.accumulators[0].forEach((_, j) => {
+            const columns = f.let(b.f32x4(16 * j));
+            rows.forEach((row, i) => {
+              const accumulator = this.accumulators[i][j];
+              f.set(accumulator, row.multiplyAdd(columns, accumulator, this.#relaxed));
+            });
+          });
+          f.advance(a, stepA);
+          f.advance(b, stepB);
+        },
+        () => a.ne(end),
+      );
+    };
+    if (depth instanceof I32) f.if(depth, loop);
+    else if (depth > 0) loop();
+  }
+}
+
+/**
+ * Copies the valid part of a stored 4 x 8 tile to C: the edges of a matrix whose sizes are not multiples of the tile.
+ */
+export function copyTileEdge(
+  f: FunctionBuilder,
+  edge: { tile: I32; c: I32; rowBytes: I32; rows: I32; columns: I32 },
+): void {
+  f.for(0, edge.rows, 1, i => {
+    const from = f.let(edge.tile.add(i.mul(TILE_COLUMNS * 4)));
+    const to = f.let(edge.c.add(i.mul(edge.rowBytes)));
+    f.for(0, edge.columns, 1, j => f.store(to.add(j.shl(2)), from.add(j.shl(2)).f32()));
+  });
+}
