@@ -183,7 +183,7 @@ function nodeInBrowserFiles(sources: Sources): string[] {
         if (!specifier.endsWith('.node.ts')) continue;
         const twin = specifier.replace(/\.node\.ts$/, '.browser.ts');
         const asks = dynamic && imports.some(other => other.dynamic && other.specifier === twin);
-        if (!asks) wrong.push(`${path} imports ${specifier} without asking for ${twin} elsewhere`);
+        if (!asks) wrong.push(`${path} imports ${specifier}; only import() beside import('${twin}') may`);
       } else {
         const name = specifier.split('/')[0];
         const builtin = specifier.startsWith('node:') || builtinModules.includes(name);
