@@ -82,7 +82,8 @@ export const workerSource = /* js */ `(memory, buffer, thread) => {
     const count = words[${control.argumentCount}];
     for (let i = 0; i < count; i++) {
       const at = ${control.arguments} + 2 * i;
-      args.push(doubles[at] + thread * doubles[at + 1]);
+      const stride = doubles[at + 1];
+      args.push(stride === 0 ? doubles[at] : doubles[at] + thread * stride); // -0 + 0 would be 0
     }
     entries[words[${control.entry}]].apply(undefined, args);
   };
