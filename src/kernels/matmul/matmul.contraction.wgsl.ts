@@ -19,7 +19,7 @@
  *     startB(matrix, segment, column4) -> u32   four columns starting at 4 * column4
  *     loadB(start, k, column4) -> vec4f | mat4x4f   these columns at k; or at k .. k + 3, one column of the matrix for each
  *     lengthOf(segment) -> u32                  number of positions k
- *     startValue(column4) -> vec4f              what the sum starts with: zeros or the bias
+ *     startValue(matrix, column4) -> vec4f              what the sum starts with: zeros or the bias
  *     store(part, matrix, row, column4, value: vec4f)   ignores rows and columns past the end
  */
 import { type Slot, type Spec, scratch, type WgslPass, type WgslPlan } from '../../devices/kernel.ts';

@@ -132,7 +132,7 @@ ${transposeA ? (loadA === 'alongRows' ? ROWS_OF_TRANSPOSED_A : ROW_OF_TRANSPOSED
 
 ${transposeB ? (loadB === 'alongK' ? QUADS_OF_TRANSPOSED_B : COLUMNS_OF_TRANSPOSED_B) : columnVectors ? VECTOR_OF_B : COLUMNS_OF_B}
 
-fn startValue(column4: u32) -> vec4f {
+fn startValue(matrix: u32, column4: u32) -> vec4f {
   ${!hasBias ? 'return vec4f();' : columnVectors ? 'return bias[column4];' : BIAS_ELEMENTS}
 }
 

@@ -79,7 +79,7 @@ fn main(
 ${lines(loads, 2, h => `let row${h} = rowAt(matrix, row + (${h * lanes}u + lane) * ${rowsPerLoad}u);`)}
   let ownColumn = columnTile * ${lanes * vectors}u + lane;
 ${lines(vectors, 2, j => `let column${j} = min(ownColumn + ${j * lanes}u, sizes.columnVectors - 1u);`)}
-${lines(vectors, 2, j => `let initial${j} = startValue(column${j});`)}
+${lines(vectors, 2, j => `let initial${j} = startValue(matrix, column${j});`)}
 ${lines(rows, 2, i => lines(vectors, 0, j => `var sum${i}_${j} = initial${j};`).replaceAll('\n', ' '))}
 
   let lastSegment = min((part + 1u) * sizes.segmentsPerPart, sizes.segments);
@@ -95,7 +95,14 @@ ${lines(step, 0, multiplyAdd)}
     }
   }
 
-${lines(rows, 2, i => lines(vectors, 0, j => `store(part, matrix, row + ${i}u, ownColumn + ${j * lanes}u, sum${i}_${j});`).replaceAll('\n', ' '))}
+  // Stored in a loop that compilers leave rolled (its count is not evident, the array is long): ${rows * vectors} inlined
+  // stores in a row would take software adapters seconds to compile.
+  var results: array<vec4f, ${Math.max(64, rows * vectors)}>;
+${lines(rows * vectors, 2, e => `results[${e}] = sum${Math.floor(e / vectors)}_${e % vectors};`)}
+  let lastRow = min(row + ${rows}u, sizes.rows);
+  for (var stored = row; stored < lastRow; stored++) {
+${lines(vectors, 4, j => `store(part, matrix, stored, ownColumn + ${j * lanes}u, results[(stored - row) * ${vectors}u + ${j}u]);`)}
+  }
 }
 `;
 }
