@@ -25,6 +25,8 @@ export interface Lanes {
   relu(f: FunctionBuilder, value: F32x4): F32x4;
   /** Lane by lane: `a` where the mask of a comparison is set, else `b`. */
   where(mask: I32x4, a: F32x4, b: F32x4): F32x4;
+  /** Lane by lane: 0 where the mask is set, else `value`. */
+  zeroWhere(mask: I32x4, value: F32x4): F32x4;
 }
 
 const asVector = (value: F32): F32x4 => value as unknown as F32x4;
@@ -36,6 +38,7 @@ export const fourLanes: Lanes = {
   all: value => splat(value),
   relu: (_, value) => value.pmax(0),
   where: (mask, a, b) => mask.select(a, b),
+  zeroWhere: (mask, value) => value.bits().andNot(mask).asF32x4(),
 };
 
 export const oneLane: Lanes = {
@@ -48,4 +51,5 @@ export const oneLane: Lanes = {
     return asVector(x.lt(0).select(F32.constant(0), x));
   },
   where: (mask, a, b) => (mask as unknown as I32).select(a, b),
+  zeroWhere: (mask, value) => (mask as unknown as I32).select(asVector(F32.constant(0)), value),
 };

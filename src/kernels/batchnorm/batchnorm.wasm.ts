@@ -157,7 +157,7 @@ function gradientPasses(specs: readonly Spec[], options: GradientOptions, epsilo
       ],
     },
   ];
-  const scratchBytes = [{ bytes: chunks * 2 * width * 4 }, { bytes: 4 * width * 4 }];
+  const scratchBytes = [{ bytes: chunks * 2 * width * 4 }, { bytes: 3 * width * 4 }];
   return { layout, passes, scratch: scratchBytes, table };
 }
 

@@ -30,12 +30,27 @@ export function statisticsProgram({ width }: RowLayout, blockRows: number, relax
         const shift = vectors.map(v => f.let(pointer.f32x4(v * 16)));
         const sum = vectors.map(() => f.let(splat(0)));
         const squares = vectors.map(() => f.let(splat(0)));
-        f.repeat(block.rows, () => {
-          const d = vectors.map(v => f.let(pointer.f32x4(v * 16).sub(shift[v])));
-          for (const v of vectors) f.set(sum[v], sum[v].add(d[v]));
-          for (const v of vectors) f.set(squares[v], d[v].multiplyAdd(d[v], squares[v], relaxed));
-          f.advance(pointer, width * 4);
-        });
+        // Two rows at a time, each with sums of its own, so that an addition need not wait for the one before it.
+        const otherSum = vectors.map(() => f.let(splat(0)));
+        const otherSquares = vectors.map(() => f.let(splat(0)));
+        const pairs = f.let(block.rows.shrU(1));
+        const accumulate = (row: number, sums: F32x4[], squaresOf: F32x4[]) => {
+          const d = vectors.map(v => f.let(pointer.f32x4(row * width * 4 + v * 16).sub(shift[v])));
+          for (const v of vectors) f.set(sums[v], sums[v].add(d[v]));
+          for (const v of vectors) f.set(squaresOf[v], d[v].multiplyAdd(d[v], squaresOf[v], relaxed));
+        };
+        f.if(pairs, () =>
+          f.repeat(pairs, () => {
+            accumulate(0, sum, squares);
+            accumulate(1, otherSum, otherSquares);
+            f.advance(pointer, width * 8);
+          }),
+        );
+        f.if(block.rows.and(1), () => accumulate(0, sum, squares));
+        for (const v of vectors) {
+          f.set(sum[v], sum[v].add(otherSum[v]));
+          f.set(squares[v], squares[v].add(otherSquares[v]));
+        }
         const n = f.let(block.rows.toF32S());
         const before = f.let(block.rowsBefore.toF32S());
         const weight = f.let(n.div(before.add(n)));
@@ -206,8 +221,7 @@ export function normalizeProgram({ width }: RowLayout, options: NormalizeOptions
     const parameters = { start: i32, end: i32, x: i32, residual: i32, y: i32, table: i32, rows: i32, tail: i32 };
     m.function('run', parameters, (f, a) => {
       const arrays = residual ? [a.x, a.y, a.residual] : [a.x, a.y];
-      forEachElement(f, { width, rowsPerTask }, a, a.table, arrays, (lanes, [x, y, added], column, offset) => {
-        const parameter = (part: number) => lanes.load(column, part * width * 4 + offset);
+      forEachElement(f, { width, rowsPerTask }, a, arrays, (lanes, [x, y, added], offset, parameter) => {
         const centred = lanes.load(x, offset).sub(parameter(0));
         const fused = relaxed && lanes.width === 4;
         let value = fused

@@ -110,8 +110,8 @@ export function gradientSumsProgram({ width }: RowLayout, blockRows: number, opt
 }
 
 /**
- * Adds up chunks and tail: dbeta, dgamma; and the table [4, W] of mean, gamma inverseStd, dbeta / count and
- * inverseStd dgamma / count. With fixed statistics writes dx of the tail, and with `residual` dresidual of the tail.
+ * Adds up chunks and tail: dbeta, dgamma; and the table [3, W] of scale = gamma inverseStd,
+ * slope = inverseStd dgamma / count and offset = dbeta / count - mean slope. With fixed statistics writes dx of the tail, and with `residual` dresidual of the tail.
  */
 export function finishGradientProgram(layout: RowLayout, options: GradientOptions): WasmProgram {
   const { channels, width, fold, tailRows } = layout;
@@ -159,7 +159,7 @@ export function finishGradientProgram(layout: RowLayout, options: GradientOption
         for (let row = 0; row < tailRows; row++) {
           const at = f.let(tail.add(channel).add(row * stride));
           const dy = f.let(lanes.load(a.dy.add(at)));
-          const g = relu ? f.let(lanes.where(lanes.load(a.y.add(at)).le(lanes.all(0)), lanes.all(0), dy)) : dy;
+          const g = relu ? f.let(lanes.zeroWhere(lanes.load(a.y.add(at)).le(lanes.all(0)), dy)) : dy;
           f.set(sum, sum.add(g));
           f.set(sumDeviation, sumDeviation.add(g.mul(lanes.load(a.x.add(at)).sub(mean))));
           if (fixed) f.store(a.dx.add(at), g.mul(scale));
@@ -171,9 +171,10 @@ export function finishGradientProgram(layout: RowLayout, options: GradientOption
         if (fixed) return;
         const share = f.let(sum.div(lanes.all(a.count)));
         const slope = f.let(dgamma.div(lanes.all(a.count)).mul(inverseStd));
+        const offset = f.let(share.sub(mean.mul(slope)));
         const column = f.let(a.table.add(channel));
         f.repeat(fold, () => {
-          [mean, scale, share, slope].forEach((value, part) => {
+          [scale, slope, offset].forEach((value, part) => {
             f.store(column, value, part * width * 4);
           });
           f.advance(column, stride);
@@ -183,7 +184,7 @@ export function finishGradientProgram(layout: RowLayout, options: GradientOption
   });
 }
 
-/** dx = scale (g - share - (x - mean) slope), the parameters from the table [4, W]. `g` is dy to be masked by y, or g. */
+/** dx = scale (g - (slope x + offset)), the parameters from the table [3, W]. `g` is dy to be masked by y, or g. */
 export function inputGradientProgram(
   { width }: RowLayout,
   { rowsPerTask, masked }: { rowsPerTask: number; masked: boolean },
@@ -192,19 +193,11 @@ export function inputGradientProgram(
     const parameters = { start: i32, end: i32, x: i32, y: i32, g: i32, dx: i32, table: i32, rows: i32, tail: i32 };
     m.function('run', parameters, (f, a) => {
       const arrays = masked ? [a.x, a.g, a.dx, a.y] : [a.x, a.g, a.dx];
-      forEachElement(f, { width, rowsPerTask }, a, a.table, arrays, (lanes, [x, dy, dx, y], column, offset) => {
-        const parameter = (part: number) => lanes.load(column, part * width * 4 + offset);
+      forEachElement(f, { width, rowsPerTask }, a, arrays, (lanes, [x, dy, dx, y], offset, parameter) => {
         const loaded = lanes.load(dy, offset);
-        const g = y ? lanes.where(lanes.load(y, offset).le(lanes.all(0)), lanes.all(0), loaded) : loaded;
-        const deviation = lanes.load(x, offset).sub(parameter(0));
-        f.store(
-          dx,
-          g
-            .sub(parameter(2))
-            .sub(deviation.mul(parameter(3)))
-            .mul(parameter(1)),
-          offset,
-        );
+        const g = y ? lanes.zeroWhere(lanes.load(y, offset).le(lanes.all(0)), loaded) : loaded;
+        const along = lanes.load(x, offset).mul(parameter(1)).add(parameter(2));
+        f.store(dx, g.sub(along).mul(parameter(0)), offset);
       });
     });
   });

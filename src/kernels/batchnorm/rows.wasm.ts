@@ -9,7 +9,7 @@
  * sums over at most 64 rows, then over blocks, then over chunks: the rounding error stays near that of a tree.
  */
 import type { Spec } from '../../devices/kernel.ts';
-import { type FunctionBuilder, I32, i32 } from '../../devices/wasm/assembler/module.ts';
+import { type F32x4, type FunctionBuilder, I32, i32 } from '../../devices/wasm/assembler/module.ts';
 import { fourLanes, type Lanes, oneLane } from '../lanes.wasm.ts';
 import { batchNormSizes } from './batchnorm.ts';
 
@@ -107,20 +107,27 @@ export function elementwiseTasks({ rows, width }: RowLayout): { rowsPerTask: num
   return { rowsPerTask, tasks: Math.max(1, Math.ceil(rows / rowsPerTask)), grain: grainOf(rowsPerTask * width) };
 }
 
+/** The body of an elementwise loop: addresses of the current element in each array, and its parameters by part. */
+export type ElementBody = (
+  lanes: Lanes,
+  pointers: readonly I32[],
+  offset: number,
+  parameter: (part: number) => F32x4,
+) => void;
+
 /**
- * Calls `emit` for the loop bodies of an elementwise pass over `arrays` of x's shape, with the address of the current
- * element in each, the address of its column in `table`, and an offset to add to all of them. Runs from the end to the
- * start: what the reduction before it read last is still in the cache.
+ * Calls `emit` for the loop bodies of an elementwise pass over `arrays` of x's shape with parameters from
+ * the rows of a table of W columns. Runs from the end to the start: what the reduction before it read last is still
+ * in the cache.
  */
 export function forEachElement(
   f: FunctionBuilder,
   { width, rowsPerTask }: { width: number; rowsPerTask: number },
-  range: { start: I32; end: I32; rows: I32; tail: I32 },
-  table: I32,
+  range: { start: I32; end: I32; rows: I32; tail: I32; table: I32 },
   arrays: readonly I32[],
-  emit: (lanes: Lanes, pointers: readonly I32[], column: I32, offset: number) => void,
+  emit: ElementBody,
 ): void {
-  const { start, end, rows, tail } = range;
+  const { start, end, rows, tail, table } = range;
   const task = f.local(i32);
   f.set(task, end);
   f.while(
@@ -132,54 +139,52 @@ export function forEachElement(
       const origin = f.let(row.mul(width * 4));
       const pointers = arrays.map(array => f.let(array.add(origin)));
       f.if(rowCount.gt(0), () => f.repeat(rowCount, () => emitRow(f, width, table, pointers, emit)));
-      f.if(rowCount.add(row).eq(rows), () => emitTail(f, tail, table, pointers, emit));
+      f.if(rowCount.add(row).eq(rows), () => emitTail(f, width, tail, table, pointers, emit));
     },
   );
 }
 
+/** Rows this short are written out whole; longer ones are loops over four vectors. */
 const UNROLLED = 8;
 
-function emitRow(
-  f: FunctionBuilder,
-  width: number,
-  table: I32,
-  pointers: readonly I32[],
-  emit: (lanes: Lanes, pointers: readonly I32[], column: I32, offset: number) => void,
-): void {
+/**
+ * One row from left to right, parameters loaded beside the values. Keeping the parameters of two columns in registers and
+ * running down the rows with them is slower by a third: the stores then hop from line to line.
+ */
+function emitRow(f: FunctionBuilder, width: number, table: I32, pointers: readonly I32[], emit: ElementBody): void {
   const vectors = width / 4;
-  const step = (count: number): void => {
+  const run = (column: I32, count: number): void => {
+    for (let v = 0; v < count; v++) {
+      emit(fourLanes, pointers, v * 16, part => column.f32x4(part * width * 4 + v * 16));
+    }
     for (const pointer of pointers) f.advance(pointer, count * 16);
   };
   if (vectors <= UNROLLED) {
-    for (let v = 0; v < vectors; v++) emit(fourLanes, pointers, table, v * 16);
-    step(vectors);
+    run(table, vectors);
     return;
   }
-  const unroll = 4;
   const column = f.let(table);
-  f.repeat(Math.floor(vectors / unroll), () => {
-    for (let v = 0; v < unroll; v++) emit(fourLanes, pointers, column, v * 16);
-    step(unroll);
-    f.advance(column, unroll * 16);
+  f.repeat(Math.floor(vectors / 4), () => {
+    run(column, 4);
+    f.advance(column, 64);
   });
-  const rest = vectors % unroll;
-  for (let v = 0; v < rest; v++) emit(fourLanes, pointers, column, v * 16);
-  if (rest > 0) step(rest);
+  if (vectors % 4 !== 0) run(column, vectors % 4);
 }
 
 function emitTail(
   f: FunctionBuilder,
+  width: number,
   tail: I32,
   table: I32,
   pointers: readonly I32[],
-  emit: (lanes: Lanes, pointers: readonly I32[], column: I32, offset: number) => void,
+  emit: ElementBody,
 ): void {
   const column = f.let(table);
   for (const lanes of [fourLanes, oneLane]) {
     const count = f.let(lanes.width === 4 ? tail.shrU(2) : tail.and(3));
     f.if(count, () =>
       f.repeat(count, () => {
-        emit(lanes, pointers, column, 0);
+        emit(lanes, pointers, 0, part => lanes.load(column, part * width * 4));
         for (const pointer of [...pointers, column]) f.advance(pointer, lanes.width * 4);
       }),
     );
