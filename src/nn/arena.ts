@@ -5,7 +5,8 @@
  */
 import { type GradientDestination, leafNode } from '../autograd/tape.ts';
 import type { Device } from '../devices/device.ts';
-import { type Shape, sizeOf } from '../devices/shape.ts';
+import { ShapeError, UsageError } from '../devices/errors.ts';
+import { formatShape, type Shape, sizeOf } from '../devices/shape.ts';
 import { release, type Storage, VIEW_ALIGNMENT, viewOf } from '../devices/storage.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 import { keep } from '../tensor/lifetime.ts';
@@ -107,6 +108,19 @@ export class Arena {
   /** Parameters that no backward pass has reached since the gradients were cleared. */
   parametersWithoutGradient(): Parameter[] {
     return this.#destinations.filter(({ isFresh }) => !isFresh).map(({ parameter }) => parameter);
+  }
+
+  /**
+   * Sets a parameter or buffer by name.
+   * @throws ShapeError when the number of values is not its size; UsageError when there is none of that name
+   */
+  write(name: string, values: Float32Array | Float64Array): void {
+    const owned = [...this.parameters, ...this.buffers].find(array => array.name === name);
+    if (!owned) throw new UsageError(`The model has no parameter or buffer called "${name}".`);
+    if (values.length !== owned.value.size) {
+      throw new ShapeError(`${name} has shape ${formatShape(owned.shape)}; ${values.length} values do not fill it.`);
+    }
+    this.device.write(owned.value.storage, values);
   }
 
   /** Disposes every tensor and frees the memory. */

@@ -57,7 +57,7 @@ export class Sequential extends Module {
     for (let i = 0; i < this.#layers.length; i++) {
       const [, layer] = this.#layers[i];
       const next = this.#layers[i + 1]?.[1];
-      if (next instanceof Activation && canFold(layer, next)) {
+      if (next instanceof Activation && isFoldable(layer) && canFold(layer, next)) {
         x = layer.forwardFused(x, 'relu');
         report(next.path, x);
         i++;
@@ -69,8 +69,12 @@ export class Sequential extends Module {
   }
 }
 
-/** Whether `activation` may be computed inside `layer`. */
-export function canFold(layer: Module, activation: Activation): layer is Conv2d | Linear | BatchNorm2d {
-  const isFoldable = layer instanceof Conv2d || layer instanceof Linear || layer instanceof BatchNorm2d;
-  return isFoldable && activation.kind === 'relu' && !isTraced(layer.path);
+type Foldable = Conv2d | Linear | BatchNorm2d;
+
+const isFoldable = (layer: Module): layer is Foldable =>
+  layer instanceof Conv2d || layer instanceof Linear || layer instanceof BatchNorm2d;
+
+/** Whether `activation` may be computed inside the layer before it: nobody watches the value between. */
+export function canFold(layer: Foldable, activation: Activation): boolean {
+  return activation.kind === 'relu' && !isTraced(layer.path);
 }

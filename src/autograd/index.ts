@@ -1,0 +1,14 @@
+export {
+  type BackwardOptions,
+  backward,
+  grad,
+  gradients,
+  onGradient,
+  type RuleSet,
+  valueAndGrad,
+  watch,
+} from './backward.ts';
+export { type GradcheckResult, gradcheck } from './gradcheck.ts';
+export type { GradientContext, VectorJacobianProduct } from './op.ts';
+export * from './ops/index.ts';
+export { detach, noGrad } from './tape.ts';

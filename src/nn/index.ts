@@ -1,0 +1,20 @@
+/** Modules, layers, initialisation, losses, optimizers and models. */
+export { crossEntropy } from '../autograd/ops/softmax.ts';
+export { Arena, type ArenaEntry } from './arena.ts';
+export * from './initialization.ts';
+export * from './layers/activation.ts';
+export * from './layers/batchnorm.ts';
+export * from './layers/conv2d.ts';
+export * from './layers/dropout.ts';
+export * from './layers/linear.ts';
+export * from './layers/pool.ts';
+export * from './layers/sequential.ts';
+export * from './models/cnn.ts';
+export * from './models/mini-resnet.ts';
+export { type InitializeOptions, Module } from './module.ts';
+export * from './optim/adam.ts';
+export * from './optim/ema.ts';
+export { Optimizer, type OptimizerOptions } from './optim/optimizer.ts';
+export * from './optim/schedules.ts';
+export * from './optim/sgd.ts';
+export { Buffer, type Initializer, Parameter, type ParameterGroup } from './parameter.ts';

@@ -1,0 +1,120 @@
+/**
+ * Training against PyTorch: two small networks start from the same weights, see the same images, and must follow the
+ * recorded losses, parameters and logits (float64 PyTorch 1.13; ../shared/data/torch-golden/README.md).
+ */
+import { afterAll, describe, expect, test } from 'vitest';
+import type { Device } from '../../src/devices/device.ts';
+import { backward, tensor, tidy } from '../../src/index.ts';
+import { flattenedLinearFromTorch, oihwToHwio, transposeLinear } from '../../src/interop/index.ts';
+import { cnn, crossEntropy, type Module, miniResNet, SGD } from '../../src/nn/index.ts';
+import { openTestDevices } from '../support/devices.ts';
+import { readSystemFashionMnist } from '../support/fashion-mnist.ts';
+import { readTorchGolden, torchGoldenAbsent, torchGoldenDirectory } from '../support/shared.ts';
+
+interface Golden {
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: any }>;
+}
+
+const NETWORKS = {
+  'train-cnn': () => cnn({ widths: [8, 16], hidden: 32 }),
+  'train-miniresnet': () => miniResNet({ widths: [8, 16, 32] }),
+};
+
+/** PyTorch's arrays of one stage (`init` or `after`) in the order and layout of the model's own. */
+function fromTorch(golden: Golden, stage: 'init' | 'after', model: Module): Map<string, Float32Array> {
+  const theirs = [...golden.tensors].filter(([name]) => name.startsWith(`${stage}.`));
+  const running = theirs.filter(([name]) => /running_/.test(name));
+  const learned = theirs.filter(([name]) => !/running_|num_batches/.test(name));
+  const ours = model.namedParameters().map(([name, { shape }]) => ({ name, shape }));
+  const buffers = model
+    .namedBuffers()
+    .filter(([name]) => /running/.test(name))
+    .map(([name, { shape }]) => ({ name, shape }));
+  expect(learned.length).toBe(ours.length);
+  expect(running.length).toBe(buffers.length);
+  const values = new Map<string, Float32Array>();
+  ours.forEach(({ name, shape }, i) => {
+    const array = { shape: learned[i][1].shape, data: Float32Array.from(learned[i][1].data) };
+    const converted =
+      shape.length === 4
+        ? oihwToHwio(array)
+        : shape.length === 2 && shape[0] === 784
+          ? flattenedLinearFromTorch(array, { height: 7, width: 7, channels: 16 })
+          : shape.length === 2
+            ? transposeLinear(array)
+            : array;
+    expect([...converted.shape]).toEqual([...shape]);
+    values.set(name, converted.data as Float32Array);
+  });
+  buffers.forEach(({ name }, i) => {
+    values.set(name, Float32Array.from(running[i][1].data));
+  });
+  return values;
+}
+
+const relative = (actual: number, expected: number): number => Math.abs(actual - expected) / Math.abs(expected);
+
+const images = readSystemFashionMnist();
+const absent =
+  torchGoldenDirectory === undefined ? torchGoldenAbsent : images === undefined ? 'Fashion-MNIST is not installed' : '';
+const devices = absent ? [] : await openTestDevices();
+
+describe.skipIf(absent !== '')(`golden training runs${absent && ` (${absent})`}`, () => {
+  for (const { name: deviceName, device } of devices) {
+    describe.skipIf(!device)(deviceName, () => {
+      afterAll(() => device?.destroy());
+      for (const [file, build] of Object.entries(NETWORKS)) {
+        test(file, () => followGolden(readTorchGolden(`${file}.safetensors`), build(), device!));
+      }
+    });
+  }
+});
+
+async function followGolden(golden: Golden, model: Module, device: Device): Promise<void> {
+  model.initialize({ device });
+  for (const [name, values] of fromTorch(golden, 'init', model)) model.arena.write(name, values);
+  const optimizer = new SGD(model, {
+    learningRate: 0.05,
+    momentum: 0.9,
+    nesterov: true,
+    weightDecay: 5e-4,
+    decayAll: true,
+  });
+  const losses = golden.tensors.get('losses')!.data;
+  for (let step = 0; step < losses.length; step++) {
+    const loss = tidy(() => {
+      const x = tensor(
+        Float32Array.from(images!.images.subarray(step * 32 * 784, (step + 1) * 32 * 784), p => p / 255),
+        [32, 28, 28, 1],
+        { device },
+      );
+      const labels = tensor(Int32Array.from(images!.labels.subarray(step * 32, (step + 1) * 32)), [32], { device });
+      const loss = crossEntropy(model.call(x), labels, { smoothing: 0.1 });
+      backward(loss);
+      return loss;
+    });
+    optimizer.step();
+    expect(relative(await loss.item(), losses[step]), `loss of step ${step}`).toBeLessThan(step < 5 ? 1e-3 : 1e-2);
+    loss.dispose();
+  }
+  const tolerance = device.kind === 'reference' ? 1e-4 : 2e-2;
+  for (const [name, values] of fromTorch(golden, 'after', model)) {
+    const owned = [...model.namedParameters(), ...model.namedBuffers()].find(([key]) => key === name)![1];
+    const actual = await owned.value.data();
+    const scale = Math.max(...values.map(Math.abs));
+    const worst = values.reduce((most, value, i) => Math.max(most, Math.abs(actual[i] - value)), 0);
+    expect(worst / scale, `${name} after training`).toBeLessThan(tolerance);
+  }
+  const logits = golden.tensors.get('eval_logits')!;
+  const last = images!.labels.length - 64;
+  const x = tensor(
+    Float32Array.from(images!.images.subarray(last * 784), p => p / 255),
+    [64, 28, 28, 1],
+    { device },
+  );
+  const actual = await tidy(() => model.eval().call(x)).data();
+  const worst = Math.max(...Array.from(actual, (value, i) => Math.abs(value - logits.data[i])));
+  expect(worst, 'evaluation logits').toBeLessThan(device.kind === 'reference' ? 1e-3 : 5e-2);
+  optimizer.dispose();
+  model.dispose();
+}
