@@ -8,6 +8,7 @@ import { bytesPerElement } from '../dtype.ts';
 import { DeviceError, ShapeError } from '../errors.ts';
 import type { Kernel, Slot, Spec, WebGpuAdapterInfo, WgslPass } from '../kernel.ts';
 import { formatShape, sameShape, sizeOf } from '../shape.ts';
+import { chooseVariant } from '../variants.ts';
 import { paddedBytes } from './buffers.ts';
 import type { Pipeline, PipelineCache } from './pipelines.ts';
 import type { UniformArena, UniformSlot } from './uniform-arena.ts';
@@ -99,18 +100,7 @@ export class PlanCache {
     if (outputs.every(({ shape }) => sizeOf(shape) === 0)) {
       return { kernel, variant: wanted ?? 'none', params, inputs, outputs, passes, scratch: [] };
     }
-    const variant =
-      wanted === undefined
-        ? kernel.wgsl.find(each => each.applies(inputs, params, this.#adapter))
-        : kernel.wgsl.find(each => each.name === wanted);
-    const shapes = inputs.map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`).join(', ');
-    if (!variant) {
-      const names = kernel.wgsl.map(({ name }) => name).join(', ') || 'none';
-      throw new DeviceError(`${kernel.name}: no WGSL variant ${wanted ?? `for (${shapes})`}; there are: ${names}.`);
-    }
-    if (wanted !== undefined && !variant.applies(inputs, params, this.#adapter)) {
-      throw new DeviceError(`${kernel.name}: variant "${wanted}" does not apply to (${shapes}) on this adapter.`);
-    }
+    const variant = chooseVariant(kernel.name, kernel.wgsl, inputs, params, this.#adapter, wanted);
     const planned = variant.plan(inputs, params, this.#adapter);
     const scratch = (planned.scratch ?? []).map(({ dtype, shape }) => sizeOf(shape) * bytesPerElement(dtype));
     const plan: PreparedPlan = { kernel, variant: variant.name, params, inputs, outputs, passes, scratch };
