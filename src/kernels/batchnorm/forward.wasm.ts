@@ -18,7 +18,10 @@ import { forEachChannel, forEachColumnBlock, forEachElement, type RowLayout, sma
 /** Columns of four whose shift, sum and squares stay in registers. */
 const STATISTICS_VECTORS = 2;
 
-/** Per chunk, the mean and the sum of squared deviations of every column: partials [chunks, 2, W]. */
+/**
+ * Per chunk and column, the mean (less the column's first value, so that a large common offset costs no digits) and the
+ * sum of squared deviations: partials [chunks, 2, W].
+ */
 export function statisticsProgram({ width }: RowLayout, blockRows: number, relaxed: boolean): WasmProgram {
   return wasmProgram(`batchNormStatistics ${width} ${blockRows} ${relaxed}`, m => {
     const parameters = { start: i32, end: i32, x: i32, partials: i32, rows: i32, chunkRows: i32 };
@@ -55,10 +58,11 @@ export function statisticsProgram({ width }: RowLayout, blockRows: number, relax
         const before = f.let(block.rowsBefore.toF32S());
         const weight = f.let(n.div(before.add(n)));
         const out = f.let(partials.add(block.chunk.mul(width * 8)).add(block.column));
+        const base = f.let(x.add(block.column));
         for (const v of vectors) {
-          const offset = sum[v].div(n.splat());
-          const mean = f.let(shift[v].add(offset));
-          const deviations = f.let(squares[v].sub(sum[v].mul(f.let(offset))));
+          const offset = f.let(sum[v].div(n.splat()));
+          const mean = f.let(shift[v].sub(base.f32x4(v * 16)).add(offset));
+          const deviations = f.let(squares[v].sub(sum[v].mul(offset)));
           f.if(
             block.rowsBefore,
             () => {
@@ -106,40 +110,37 @@ export function finishStatisticsProgram({ channels, width, fold, tailRows }: Row
       const tail = f.let(a.x.add(a.rows.mul(width * 4)));
       forEachChannel(f, channels, a.start, a.end, (lanes, channel) => {
         const total = f.local(lanes.type);
-        /** Calls `visit` with the address of the mean and the row count of every partial of this channel. */
-        const forEachPartial = (visit: (at: I32, n: F32x4) => void) => {
+        const base = f.let(lanes.load(a.x.add(channel)));
+        /** Calls `visit` for every partial of this channel: its address, its mean less `base`, and its row count. */
+        const forEachPartial = (visit: (at: I32, mean: F32x4, n: F32x4) => void) => {
           const chunk = f.let(a.partials.add(channel));
           f.for(0, a.rows, a.chunkRows, row => {
             const n = f.let(lanes.all(smaller(f.let(a.rows.sub(row)), a.chunkRows).toF32S()));
             const at = f.let(chunk);
+            const columnBase = f.let(a.x.add(channel));
             f.repeat(fold, () => {
-              visit(at, n);
+              visit(at, lanes.load(at).add(lanes.load(columnBase).sub(base)), n);
               f.advance(at, stride);
+              f.advance(columnBase, stride);
             });
             f.advance(chunk, width * 8);
           });
         };
-        const tailAt = (row: number) => lanes.load(tail.add(channel), row * stride);
-
-        // Means are summed as differences from the first, so that a large common offset costs no digits.
-        const base = f.local(lanes.type);
-        f.if(
-          a.rows,
-          () => f.set(base, lanes.load(a.partials.add(channel))),
-          () => f.set(base, lanes.load(tail.add(channel))),
-        );
-        f.set(total, lanes.all(0));
-        forEachPartial((at, n) => f.set(total, total.add(lanes.load(at).sub(base).mul(n))));
-        for (let row = 0; row < tailRows; row++) f.set(total, total.add(tailAt(row).sub(base)));
-        const mean = f.let(base.add(total.div(lanes.all(a.count))));
+        const tailAt = (row: number) => lanes.load(tail.add(channel), row * stride).sub(base);
 
         f.set(total, lanes.all(0));
-        forEachPartial((at, n) => {
-          const d = f.let(lanes.load(at).sub(mean));
+        forEachPartial((_, mean, n) => f.set(total, total.add(mean.mul(n))));
+        for (let row = 0; row < tailRows; row++) f.set(total, total.add(tailAt(row)));
+        const offset = f.let(total.div(lanes.all(a.count)));
+        const mean = f.let(base.add(offset));
+
+        f.set(total, lanes.all(0));
+        forEachPartial((at, partialMean, n) => {
+          const d = f.let(partialMean.sub(offset));
           f.set(total, total.add(lanes.load(at, width * 4).add(d.mul(d).mul(n))));
         });
         for (let row = 0; row < tailRows; row++) {
-          const d = f.let(tailAt(row).sub(mean));
+          const d = f.let(tailAt(row).sub(offset));
           f.set(total, total.add(d.mul(d)));
         }
         const squares = f.let(lanes.relu(f, total)); // rounding may leave a variance of zero just below zero
@@ -163,7 +164,9 @@ export function finishStatisticsProgram({ channels, width, fold, tailRows }: Row
         update(a.runningMean, mean);
         update(a.runningVariance, unbiased);
         const scale = f.let(lanes.load(a.gamma.add(channel)).mul(inverseStd));
-        const shift = f.let(lanes.load(a.beta.add(channel)));
+        // What rounding took from the mean comes back through the shift: y is exact to its own digits, not to the mean's.
+        const lost = base.sub(mean).add(offset);
+        const shift = f.let(lanes.load(a.beta.add(channel)).sub(lost.mul(scale)));
         const column = f.let(a.table.add(channel));
         f.repeat(fold, () => {
           [mean, scale, shift].forEach((value, part) => {
