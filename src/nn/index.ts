@@ -10,6 +10,7 @@ export * from './layers/linear.ts';
 export * from './layers/pool.ts';
 export * from './layers/sequential.ts';
 export * from './models/cnn.ts';
+export * from './models/index.ts';
 export * from './models/mini-resnet.ts';
 export { type InitializeOptions, Module } from './module.ts';
 export * from './optim/adam.ts';

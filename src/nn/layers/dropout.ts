@@ -1,4 +1,5 @@
 import { dropout } from '../../autograd/ops/dropout.ts';
+import type { Device } from '../../devices/device.ts';
 import { UsageError } from '../../devices/errors.ts';
 import { advanceState } from '../../kernels/random/index.ts';
 import { streamNamed } from '../../kernels/random/philox.ts';
@@ -24,17 +25,17 @@ export class Dropout extends Module {
   }
 
   /** The counted random state, uint32 [4]; saved with checkpoints. */
-  state(like: Tensor): Tensor {
-    if (!this.#state || this.#state.isDisposed || this.#state.device !== like.device) {
+  state(device: Device): Tensor {
+    if (!this.#state || this.#state.isDisposed || this.#state.device !== device) {
       const words = Uint32Array.of(this.seed, streamNamed(`${this.path}.dropout`), 0, 0);
-      this.#state = keep(tensor(words, [4], { device: like.device }));
+      this.#state = keep(tensor(words, [4], { device }));
     }
     return this.#state;
   }
 
   forward(x: Tensor): Tensor {
     if (!this.isTraining || this.rate === 0) return x;
-    const state = this.state(x);
+    const state = this.state(x.device);
     // The op's gradient needs the state as it was, so the mask is drawn from a copy.
     const before = copyOf(state);
     x.device.run(advanceState, [], [state], { by: 1 });

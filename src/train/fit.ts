@@ -1,0 +1,252 @@
+/**
+ * The training loop. Everything random follows from (seed, epoch, batch), so a run is the same twice, and a run that was
+ * cut off continues bit for bit from its checkpoint. The loop keeps two steps in flight and reads losses as they arrive.
+ */
+
+import { shuffledIndices } from '../data/batches.ts';
+import type { DeviceDataset } from '../data/device-dataset.ts';
+import { UsageError } from '../devices/errors.ts';
+import type { AugmentParams } from '../kernels/image/index.ts';
+import type { ExponentialMovingAverage, Module, Optimizer, Schedule } from '../nn/index.ts';
+import type { TrainingPosition } from './checkpoint.ts';
+import { predictLogits } from './evaluate.ts';
+import { negativeLogLikelihood, topKAccuracy } from './scores.ts';
+import { type StepResult, TrainingStep } from './step.ts';
+
+export interface FitOptions {
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly seed: number;
+  /** Factor of the optimizer's learning rate over the training. */
+  readonly schedule: Schedule;
+  /** Label smoothing. Default 0. */
+  readonly smoothing?: number;
+  /** Augmentation of training images; default none. */
+  readonly augmentation?: AugmentParams;
+  /** Which images of `data` to train on; default all. */
+  readonly trainIndices?: ArrayLike<number>;
+  /** Images held out, evaluated after each epoch. */
+  readonly validation?: { readonly data: DeviceDataset; readonly indices?: ArrayLike<number> };
+  /** Stop when the validation accuracy has not risen for this many epochs. */
+  readonly patience?: number;
+  readonly ema?: ExponentialMovingAverage;
+  /** Where to go on, and what had happened before. */
+  readonly resume?: { readonly position: TrainingPosition; readonly history: History };
+  readonly onProgress?: (progress: FitProgress) => void;
+  /** Called after each epoch, and with `interrupted` when the signal stops the run between two steps. */
+  readonly onCheckpoint?: (event: CheckpointEvent) => Promise<void>;
+  /** Stops the run after the step at hand. */
+  readonly signal?: AbortSignal;
+}
+
+export interface EpochRecord {
+  readonly epoch: number;
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly learningRate: number;
+  readonly validationLoss?: number;
+  readonly validationAccuracy?: number;
+  readonly seconds: number;
+}
+
+/** What a run has recorded: losses of every step, and a line per epoch. */
+export interface History {
+  readonly losses: number[];
+  readonly epochs: EpochRecord[];
+  /** Sums over the steps of the epoch at hand. */
+  partial: { loss: number; hits: number; seconds: number };
+}
+
+export interface FitProgress {
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly batch: number;
+  readonly batches: number;
+  readonly loss: number;
+  /** Share of training images right so far in this epoch. */
+  readonly accuracy: number;
+  readonly imagesPerSecond: number;
+  readonly secondsLeft: number;
+  /** The finished epoch's record, once per epoch. */
+  readonly record?: EpochRecord;
+}
+
+export interface CheckpointEvent {
+  readonly position: TrainingPosition;
+  readonly history: History;
+  readonly interrupted: boolean;
+  /** This epoch has the best validation accuracy so far. */
+  readonly isBest: boolean;
+}
+
+export interface FitResult {
+  readonly history: History;
+  readonly interrupted: boolean;
+  readonly imagesPerSecond: number;
+}
+
+const STEPS_IN_FLIGHT = 2;
+
+/** Trains `model` with `optimizer` (whose learning rate is the schedule's peak). */
+export async function fit(
+  model: Module,
+  data: DeviceDataset,
+  optimizer: Optimizer,
+  options: FitOptions,
+): Promise<FitResult> {
+  const { epochs, batchSize, seed, schedule, smoothing = 0, ema } = options;
+  const source = options.trainIndices ?? Uint32Array.from({ length: data.count }, (_, i) => i);
+  const batches = Math.floor(source.length / batchSize);
+  if (batches === 0) {
+    throw new UsageError(`fit: ${source.length} images do not fill one batch of ${batchSize}; use a smaller batch.`);
+  }
+  const totalSteps = epochs * batches;
+  const peak = optimizer.learningRate;
+  const history: History = options.resume?.history ?? {
+    losses: [],
+    epochs: [],
+    partial: { loss: 0, hits: 0, seconds: 0 },
+  };
+  const start = options.resume?.position ?? { epoch: 0, batch: 0, step: 0 };
+  const step = new TrainingStep(model, optimizer, { smoothing, ema });
+  let imagesDone = 0;
+  let secondsSpent = 0;
+  let interrupted = false;
+  model.train();
+
+  try {
+    for (let epoch = start.epoch; epoch < epochs && !interrupted; epoch++) {
+      const firstBatch = epoch === start.epoch ? start.batch : 0;
+      const order = shuffledIndices(source.length, seed, epoch);
+      const pending: Promise<StepResult>[] = [];
+      let clock = performance.now();
+      let read = firstBatch;
+      const receive = async (): Promise<void> => {
+        const result = await pending.shift()!;
+        read++;
+        history.losses.push(result.loss);
+        history.partial.loss += result.loss;
+        history.partial.hits += result.hits;
+        const now = performance.now();
+        history.partial.seconds += (now - clock) / 1e3;
+        secondsSpent += (now - clock) / 1e3;
+        clock = now;
+        imagesDone += batchSize;
+        const secondsPerBatch = (secondsSpent / imagesDone) * batchSize;
+        options.onProgress?.({
+          epoch,
+          epochs,
+          batch: read,
+          batches,
+          loss: history.partial.loss / read,
+          accuracy: history.partial.hits / (read * batchSize),
+          imagesPerSecond: imagesDone / secondsSpent,
+          secondsLeft: secondsPerBatch * (totalSteps - epoch * batches - read),
+        });
+      };
+      let batch = firstBatch;
+      for (; batch < batches && !interrupted; batch++) {
+        const number = epoch * batches + batch;
+        optimizer.learningRate = peak * schedule(number, totalSteps);
+        const indices = Array.from({ length: batchSize }, (_, i) => source[order[batch * batchSize + i]]);
+        const taken = options.augmentation
+          ? data.augmentedBatch(indices, options.augmentation, { seed, epoch, step: batch })
+          : data.batch(indices);
+        const result = step.run(taken, number);
+        // When an earlier step fails, nobody waits for this one any more.
+        result.catch(() => {});
+        pending.push(result);
+        taken.images.dispose();
+        taken.labels.dispose();
+        if (pending.length >= STEPS_IN_FLIGHT) await receive();
+        await model.device.pace(STEPS_IN_FLIGHT);
+        interrupted = options.signal?.aborted ?? false;
+      }
+      while (pending.length > 0) await receive();
+      if (interrupted && batch < batches) {
+        await options.onCheckpoint?.({
+          position: { epoch, batch, step: epoch * batches + batch },
+          history,
+          interrupted: true,
+          isBest: false,
+        });
+        break;
+      }
+      const record = await finishEpoch(epoch);
+      const best = Math.max(...history.epochs.map(({ validationAccuracy = 0 }) => validationAccuracy));
+      const isBest = record.validationAccuracy === undefined || record.validationAccuracy >= best;
+      await options.onCheckpoint?.({
+        position: { epoch: epoch + 1, batch: 0, step: (epoch + 1) * batches },
+        history,
+        interrupted,
+        isBest,
+      });
+      if (hasStalled(history, options.patience)) break;
+    }
+  } finally {
+    optimizer.learningRate = peak;
+    step.dispose();
+  }
+  return { history, interrupted, imagesPerSecond: secondsSpent > 0 ? imagesDone / secondsSpent : 0 };
+
+  async function finishEpoch(epoch: number): Promise<EpochRecord> {
+    const { loss, hits, seconds } = history.partial;
+    const validation = await validate(model, options);
+    const record: EpochRecord = {
+      epoch,
+      loss: loss / batches,
+      accuracy: hits / (batches * batchSize),
+      learningRate: optimizer.learningRate,
+      seconds,
+      ...validation,
+    };
+    history.epochs.push(record);
+    history.partial = { loss: 0, hits: 0, seconds: 0 };
+    const { imagesPerSecond, secondsLeft } = pace(epoch);
+    options.onProgress?.({
+      epoch,
+      epochs,
+      batch: batches,
+      batches,
+      loss: record.loss,
+      accuracy: record.accuracy,
+      imagesPerSecond,
+      secondsLeft,
+      record,
+    });
+    return record;
+  }
+
+  function pace(epoch: number): { imagesPerSecond: number; secondsLeft: number } {
+    const imagesPerSecond = secondsSpent > 0 ? imagesDone / secondsSpent : 0;
+    const imagesLeft = (epochs - epoch - 1) * batches * batchSize;
+    return { imagesPerSecond, secondsLeft: imagesPerSecond > 0 ? imagesLeft / imagesPerSecond : 0 };
+  }
+}
+
+/** Loss and accuracy on the held-out images, with the averaged parameters where there are any. */
+async function validate(
+  model: Module,
+  { validation, ema }: FitOptions,
+): Promise<{ validationLoss?: number; validationAccuracy?: number }> {
+  if (!validation) return {};
+  ema?.swap();
+  try {
+    const { data, indices = Uint32Array.from({ length: data.count }, (_, i) => i) } = validation;
+    const logits = await predictLogits(model, data, { indices });
+    const all = await data.labels.data();
+    const labels = Int32Array.from({ length: indices.length }, (_, i) => all[indices[i]]);
+    return {
+      validationLoss: negativeLogLikelihood(logits, labels),
+      validationAccuracy: topKAccuracy(logits, labels, 1),
+    };
+  } finally {
+    ema?.swap();
+  }
+}
+
+function hasStalled({ epochs }: History, patience: number | undefined): boolean {
+  if (patience === undefined || epochs.length <= patience) return false;
+  const accuracies = epochs.map(({ validationAccuracy = 0 }) => validationAccuracy);
+  return Math.max(...accuracies.slice(-patience)) <= Math.max(...accuracies.slice(0, -patience));
+}
