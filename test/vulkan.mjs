@@ -139,12 +139,9 @@ export function chooseAdapter(wanted) {
       const environment = candidates[name]();
       const { adapter, reason } = probe(environment);
       if (adapter) {
-        const why = wanted
-          ? 'WEFT_TEST_ADAPTER asks for it'
-          : reasons.length > 0
-            ? reasons.join('; ')
-            : 'it is installed';
-        return { environment, line: `WebGPU tests run on ${adapter} (${name}: ${why}).` };
+        const asked = wanted ? ', as WEFT_TEST_ADAPTER asks' : '';
+        const why = reasons.length > 0 ? `, because ${reasons.join('; ')}` : asked;
+        return { environment, line: `WebGPU tests run on ${adapter} (${name}${why}).` };
       }
       reasons.push(`${name}: ${reason}`);
     } catch (error) {

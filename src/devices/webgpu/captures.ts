@@ -6,7 +6,7 @@
  */
 import type { Capture } from '../device.ts';
 import { DeviceError } from '../errors.ts';
-import { type Allocation, release } from '../storage.ts';
+import { type Allocation, release, retain, type Storage } from '../storage.ts';
 import type { BufferPool, PooledBuffer } from './buffers.ts';
 import type { Recorder, Step } from './recorder.ts';
 
@@ -28,7 +28,7 @@ export class RecordedCapture implements Capture {
   readonly steps: Step[] = [];
   readonly #recorder: Recorder;
   readonly #owner: CaptureOwner;
-  readonly #held = new Set<Allocation>();
+  readonly #held = new Map<Allocation, Storage>();
   #disposed = false;
 
   constructor(pool: BufferPool, recorder: Recorder, owner: CaptureOwner) {
@@ -37,12 +37,12 @@ export class RecordedCapture implements Capture {
     this.#owner = owner;
   }
 
-  /** Holds allocations that come from outside, so that nobody else gets their memory while the capture uses it. */
-  retain(...allocations: Allocation[]): void {
-    for (const allocation of allocations) {
+  /** Holds storages that come from outside, so that nobody else gets their memory while the capture uses it. */
+  retain(...lists: (readonly { readonly storage: Storage }[])[]): void {
+    for (const { storage } of lists.flat()) {
+      const { allocation } = storage;
       if ((allocation as WebGpuAllocation).pool === this.pool || this.#held.has(allocation)) continue;
-      allocation.references++;
-      this.#held.add(allocation);
+      this.#held.set(allocation, retain(storage));
     }
   }
 
@@ -62,7 +62,7 @@ export class RecordedCapture implements Capture {
     if (this.#disposed) return;
     this.#disposed = true;
     this.steps.length = 0;
-    for (const allocation of this.#held) release({ allocation, byteOffset: 0, length: 0, dtype: 'uint8' });
+    for (const storage of this.#held.values()) release(storage);
     this.#held.clear();
     this.#owner.release();
   }

@@ -18,11 +18,15 @@ import { PipelineCache, tidy } from './pipelines.ts';
 import { PlanCache } from './plans.ts';
 import { createProfiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
+import { hostBytes } from './transfers.ts';
 import { UniformArena } from './uniform-arena.ts';
 
 const STORAGE_USAGE = Usage.STORAGE | Usage.COPY_SRC | Usage.COPY_DST;
 const STAGING_USAGE = Usage.MAP_READ | Usage.COPY_DST;
 const MAP_MODE_READ = 1;
+
+/** Batches between looks for idle memory. */
+const TRIM_EVERY = 256;
 
 export interface WebGpuDeviceOptions {
   /** Dispatches per submission; default 32. */
@@ -126,7 +130,13 @@ export class WebGpuDevice implements Device {
     const live = this.#liveText();
     this.#failures.watch(
       this.gpu.popErrorScope().then(
-        error => (error ? new OutOfMemoryError(`webgpu: no memory for ${size} bytes more; ${live}.`) : undefined),
+        error => {
+          if (!error) return undefined;
+          // Give back what is only kept, so that whoever goes on has more.
+          this.#recorder.flush();
+          this.#memory.trim(Number.POSITIVE_INFINITY);
+          return new OutOfMemoryError(`webgpu: no memory for ${size} bytes more; ${live}.`);
+        },
         () => undefined, // The device is lost, which is reported by itself.
       ),
     );
@@ -196,7 +206,7 @@ export class WebGpuDevice implements Device {
     const size = Math.ceil((from.length * bytesPerElement(from.dtype)) / 4) * 4;
     const source = from.allocation.buffer as PooledBuffer;
     const target = to.allocation.buffer as PooledBuffer;
-    this.#capturing?.retain(from.allocation, to.allocation);
+    this.#capturing?.retain([{ storage: from }, { storage: to }]);
     if (source !== target) {
       this.#recorder.copy({ from: source, fromOffset: from.byteOffset, to: target, toOffset: to.byteOffset, size });
       return;
@@ -224,30 +234,23 @@ export class WebGpuDevice implements Device {
     if (this.#uniforms.isFull) this.#forgetPlans();
     const plan = this.#plans.get(kernel, inputs, outputs, params, options?.variant);
     if (plan.passes.length === 0) return;
-    const { batch } = this.#recorder;
-    if (batch - this.#lastTrim >= 256) this.#trim(batch);
+    this.#trimSometimes();
+    this.#capturing?.retain(inputs, outputs);
     const pool = this.#capturing?.pool ?? this.#memory;
     const scratch = plan.scratch.map(bytes => this.#take(pool, bytes));
-    for (const pass of plan.passes) {
-      const ranges: Range[] = [];
-      for (const { kind, index } of pass.bindings) {
-        if (kind === 'scratch') {
-          ranges.push({ buffer: scratch[index], offset: 0, size: paddedBytes(plan.scratch[index]) });
-        } else {
-          const { storage } = (kind === 'input' ? inputs : outputs)[index];
-          const buffer = storage.allocation.buffer as PooledBuffer;
-          const size = paddedBytes(storage.length * bytesPerElement(storage.dtype));
-          ranges.push({ buffer, offset: storage.byteOffset, size });
-        }
+    try {
+      for (const pass of plan.passes) {
+        if (pass.pipeline.failure) throw pass.pipeline.failure;
+        const ranges = pass.bindings.map(({ kind, index }): Range => {
+          if (kind === 'scratch') return { buffer: scratch[index], offset: 0, size: paddedBytes(plan.scratch[index]) };
+          return rangeOf((kind === 'input' ? inputs : outputs)[index].storage);
+        });
+        const dispatch = this.#dispatches.get(pass, ranges);
+        for (const { buffer } of ranges) buffer.batch = this.#recorder.batch;
+        this.#recorder.dispatch(dispatch);
       }
-      const dispatch = this.#dispatches.get(pass, ranges);
-      for (const { buffer } of ranges) buffer.batch = this.#recorder.batch;
-      this.#recorder.dispatch(dispatch);
-    }
-    for (const buffer of scratch) pool.give(buffer);
-    if (this.#capturing) {
-      for (const { storage } of inputs) this.#capturing.retain(storage.allocation);
-      for (const { storage } of outputs) this.#capturing.retain(storage.allocation);
+    } finally {
+      for (const buffer of scratch) pool.give(buffer);
     }
   }
 
@@ -367,7 +370,10 @@ export class WebGpuDevice implements Device {
     this.#dispatches.clear();
   }
 
-  #trim(batch: number): void {
+  /** Gives memory that has long been idle back to the driver. */
+  #trimSometimes(): void {
+    const { batch } = this.#recorder;
+    if (batch - this.#lastTrim < TRIM_EVERY) return;
     this.#lastTrim = batch;
     this.#recorder.flush();
     this.#memory.trim(batch);
@@ -390,12 +396,8 @@ export class WebGpuDevice implements Device {
   }
 }
 
-/** The bytes of host values as the device stores them, padded to a multiple of four. */
-function hostBytes(values: TypedArray): Uint8Array<ArrayBuffer> {
-  const stored = values instanceof Float64Array ? new Float32Array(values) : values;
-  const bytes = new Uint8Array(stored.buffer as ArrayBuffer, stored.byteOffset, stored.byteLength);
-  if (bytes.byteLength % 4 === 0) return bytes;
-  const padded = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4);
-  padded.set(bytes);
-  return padded;
+/** The range of its buffer that is bound for a storage. */
+function rangeOf({ allocation, byteOffset, length, dtype }: Storage): Range {
+  const size = paddedBytes(length * bytesPerElement(dtype));
+  return { buffer: allocation.buffer as PooledBuffer, offset: byteOffset, size };
 }
