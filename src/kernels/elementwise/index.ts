@@ -1,4 +1,6 @@
 import type { Kernel } from '../../devices/kernel.ts';
+import { castWasm } from './cast.wasm.ts';
+import { castWgsl } from './cast.wgsl.ts';
 import {
   accumulateReference,
   affineReference,
@@ -28,6 +30,26 @@ import {
   unaryGradientDefinition,
   whereDefinition,
 } from './elementwise.ts';
+import {
+  accumulateWasm,
+  affineWasm,
+  binaryWasm,
+  clampWasm,
+  fillWasm,
+  unaryGradientWasm,
+  unaryWasm,
+  whereWasm,
+} from './elementwise.wasm.ts';
+import {
+  accumulateWgsl,
+  affineWgsl,
+  binaryWgsl,
+  clampWgsl,
+  fillWgsl,
+  unaryGradientWgsl,
+  unaryWgsl,
+  whereWgsl,
+} from './elementwise.wgsl.ts';
 
 export type {
   AffineParams,
@@ -44,30 +66,55 @@ export type {
   UnaryParams,
 } from './elementwise.ts';
 
-export const unary: Kernel<UnaryParams> = { ...unaryDefinition, reference: unaryReference, wgsl: [], wasm: [] };
+export const unary: Kernel<UnaryParams> = {
+  ...unaryDefinition,
+  reference: unaryReference,
+  wgsl: unaryWgsl,
+  wasm: unaryWasm,
+};
 
 export const unaryGradient: Kernel<UnaryParams> = {
   ...unaryGradientDefinition,
   reference: unaryGradientReference,
-  wgsl: [],
-  wasm: [],
+  wgsl: unaryGradientWgsl,
+  wasm: unaryGradientWasm,
 };
 
-export const binary: Kernel<BinaryParams> = { ...binaryDefinition, reference: binaryReference, wgsl: [], wasm: [] };
+export const binary: Kernel<BinaryParams> = {
+  ...binaryDefinition,
+  reference: binaryReference,
+  wgsl: binaryWgsl,
+  wasm: binaryWasm,
+};
 
-export const affine: Kernel<AffineParams> = { ...affineDefinition, reference: affineReference, wgsl: [], wasm: [] };
+export const affine: Kernel<AffineParams> = {
+  ...affineDefinition,
+  reference: affineReference,
+  wgsl: affineWgsl,
+  wasm: affineWasm,
+};
 
-export const clamp: Kernel<ClampParams> = { ...clampDefinition, reference: clampReference, wgsl: [], wasm: [] };
+export const clamp: Kernel<ClampParams> = {
+  ...clampDefinition,
+  reference: clampReference,
+  wgsl: clampWgsl,
+  wasm: clampWasm,
+};
 
-export const where: Kernel<NoParams> = { ...whereDefinition, reference: whereReference, wgsl: [], wasm: [] };
+export const where: Kernel<NoParams> = {
+  ...whereDefinition,
+  reference: whereReference,
+  wgsl: whereWgsl,
+  wasm: whereWasm,
+};
 
-export const cast: Kernel<CastParams> = { ...castDefinition, reference: castReference, wgsl: [], wasm: [] };
+export const cast: Kernel<CastParams> = { ...castDefinition, reference: castReference, wgsl: castWgsl, wasm: castWasm };
 
-export const fill: Kernel<FillParams> = { ...fillDefinition, reference: fillReference, wgsl: [], wasm: [] };
+export const fill: Kernel<FillParams> = { ...fillDefinition, reference: fillReference, wgsl: fillWgsl, wasm: fillWasm };
 
 export const accumulate: Kernel<NoParams> = {
   ...accumulateDefinition,
   reference: accumulateReference,
-  wgsl: [],
-  wasm: [],
+  wgsl: accumulateWgsl,
+  wasm: accumulateWasm,
 };
