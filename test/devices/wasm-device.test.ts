@@ -71,7 +71,7 @@ describe('storage', () => {
     const x = operand(device, iota(300));
     for (let step = 0; step < 10_000; step++) {
       const a = like(device, x);
-      device.run(scale, [x], [a], { factor: step / 8 });
+      device.run(scale, [x], [a], { factor: (step % 100) / 8, grain: 1000 });
       const b = like(device, x);
       device.run(viaScratch, [a], [b], null);
       for (const { storage } of [a, b]) release(storage);
@@ -82,7 +82,7 @@ describe('storage', () => {
     expect(growth).toBe(0);
     release(x.storage);
     expect(device.memory().liveBytes).toBe(before.liveBytes);
-  });
+  }, 60_000);
 });
 
 describe('run', () => {
@@ -303,6 +303,26 @@ it('profiles time and work per kernel and variant', async () => {
   expect(byKernel['copy']).toMatchObject({ calls: 1, bytes: 8000 });
   expect(entries.every(({ milliseconds }) => milliseconds > 0)).toBe(true);
   expect(await device.profile(() => {})).toEqual([]);
+});
+
+it('uses fused multiply-add as told, and says so', async () => {
+  const opened = await Promise.all([false, true].map(relaxedSimd => openWasmDevice({ threads: 1, relaxedSimd })));
+  expect(opened.map(({ adapter }) => adapter.relaxedSimd)).toEqual([false, true]);
+  expect(opened.map(({ info }) => /relaxed FMA (not wanted|as asked)/.exec(info.description)?.[1])).toEqual([
+    'not wanted',
+    'as asked',
+  ]);
+  expect(opened[0].info.adapter).not.toBe(opened[1].info.adapter);
+  process.env['WEFT_RELAXED_SIMD'] = '1';
+  try {
+    const byEnvironment = await openWasmDevice({ threads: 1 });
+    expect(byEnvironment.adapter.relaxedSimd).toBe(true);
+    opened.push(byEnvironment);
+  } finally {
+    delete process.env['WEFT_RELAXED_SIMD'];
+  }
+  expect(device.info.description).toMatch(/relaxed FMA (not )?used: \d\.\d\dx in a probe/);
+  await Promise.all(opened.map(each => each.destroy()));
 });
 
 it('throws after destroy, except for late releases', async () => {
