@@ -11,7 +11,10 @@ import {
   f32x4,
   type I32,
   type I32x4,
+  i32,
+  i32x4,
   splat,
+  splatI32,
   type ValueType,
 } from '../devices/wasm/assembler/module.ts';
 
@@ -27,6 +30,10 @@ export interface Lanes {
   where(mask: I32x4, a: F32x4, b: F32x4): F32x4;
   /** Lane by lane: 0 where the mask is set, else `value`. */
   zeroWhere(mask: I32x4, value: F32x4): F32x4;
+  readonly integerType: ValueType<I32x4>;
+  allIntegers(value: I32): I32x4;
+  lane(value: F32x4, lane: number): F32;
+  integerLane(value: I32x4, lane: number): I32;
 }
 
 const asVector = (value: F32): F32x4 => value as unknown as F32x4;
@@ -39,6 +46,10 @@ export const fourLanes: Lanes = {
   relu: (_, value) => value.pmax(0),
   where: (mask, a, b) => mask.select(a, b),
   zeroWhere: (mask, value) => value.bits().andNot(mask).asF32x4(),
+  integerType: i32x4,
+  allIntegers: splatI32,
+  lane: (value, lane) => value.lane(lane),
+  integerLane: (value, lane) => value.lane(lane),
 };
 
 export const oneLane: Lanes = {
@@ -52,4 +63,8 @@ export const oneLane: Lanes = {
   },
   where: (mask, a, b) => (mask as unknown as I32).select(a, b),
   zeroWhere: (mask, value) => (mask as unknown as I32).select(asVector(F32.constant(0)), value),
+  integerType: i32 as unknown as ValueType<I32x4>,
+  allIntegers: value => value as unknown as I32x4,
+  lane: value => value as unknown as F32,
+  integerLane: value => value as unknown as I32,
 };

@@ -96,7 +96,7 @@ function notFinite(channels: number): ConformanceCase[] {
   return [train, evaluate];
 }
 
-export const cases: ConformanceCase[] = [
+const all: ConformanceCase[] = [
   ...family([1, 1], 'none', false),
   ...family([2, 1], 'relu', true),
   ...family([5, 3], 'relu', false),
@@ -121,7 +121,7 @@ export const cases: ConformanceCase[] = [
 {
   const { gamma, beta, mean, variance } = vectors(5);
   const none = floats([0, 3, 5], () => 0);
-  cases.push(
+  all.push(
     {
       title: 'no rows',
       kernel: batchNormEval,
@@ -138,3 +138,5 @@ export const cases: ConformanceCase[] = [
     },
   );
 }
+
+export const cases = all.map(one => ({ ...one, title: `${one.kernel.name} ${one.title}` }));
