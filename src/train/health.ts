@@ -6,7 +6,7 @@
 import type { Device } from '../devices/device.ts';
 import { NonFiniteError } from '../devices/errors.ts';
 import { release, type Storage, VIEW_ALIGNMENT, viewOf } from '../devices/storage.ts';
-import { firstNonFinite } from '../kernels/reduce/index.ts';
+import { firstNonFinite } from '../kernels/health/index.ts';
 import type { Arena, ArenaEntry, Module } from '../nn/index.ts';
 
 const SPACING = VIEW_ALIGNMENT / 4;

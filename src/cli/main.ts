@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+/** The command line: `weft <command>`. One file per command; this one puts them together and turns errors into sentences. */
+import { Command, CommanderError } from 'commander';
+import * as errors from '../devices/errors.ts';
+import { dataCommand } from './data.ts';
+import { doctorCommand } from './doctor.ts';
+import { evaluateCommand } from './evaluate.ts';
+import { runCommand } from './run.ts';
+import { trainCommand } from './train.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+/** What a shell reports for a process ended by SIGINT. */
+export const EXIT_INTERRUPTED = 130;
+
+const program = new Command('weft')
+  .description('A tensor and autograd library in TypeScript, and a study of CNNs on Fashion-MNIST.')
+  .showHelpAfterError('(weft --help lists what there is)')
+  .exitOverride();
+
+for (const command of [runCommand, dataCommand, trainCommand, evaluateCommand, doctorCommand]) {
+  program.addCommand(command.exitOverride());
+}
+
+const SENTENCES = Object.values(errors) as (new (...args: any[]) => Error)[];
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  // Commander has printed its sentence already; --help is no failure.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (error instanceof errors.UsageError) {
+    console.error(`weft: ${error.message}`);
+    return EXIT_USAGE;
+  }
+  if (SENTENCES.some(type => error instanceof type)) {
+    console.error(`weft: ${(error as Error).message}`);
+    return EXIT_FAILED;
+  }
+  const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
+  console.error(`weft: unexpected failure: ${message}`);
+  console.error(process.env.WEFT_DEBUG ? stack : 'Set WEFT_DEBUG=1 to see where it happened.');
+  return EXIT_FAILED;
+}

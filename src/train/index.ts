@@ -1,0 +1,13 @@
+/** Training, evaluation and checkpoints. */
+export * from './build.ts';
+export * from './calibration.ts';
+export * from './checkpoint.ts';
+export * from './comparison.ts';
+export * from './evaluate.ts';
+export * from './fit.ts';
+export * from './health.ts';
+export * from './metrics.ts';
+export * from './ranks.ts';
+export * from './recipes.ts';
+export * from './scores.ts';
+export * from './step.ts';

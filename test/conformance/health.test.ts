@@ -1,0 +1,4 @@
+import { cases } from './health.cases.ts';
+import { runConformance } from './suite.ts';
+
+await runConformance('health', cases);
