@@ -239,6 +239,40 @@ describeWebGpu('10,000 tiny steps', () => {
       expect(process.memoryUsage().rss - heap.rss).toBeLessThan(64 * 2 ** 20);
     }));
 
+  test('with ever new uniform blocks stay correct when the arena is renewed', () =>
+    withWebGpu(async device => {
+      const x = upload(device, [1]);
+      const sum = upload(device, [0]);
+      const y = device.allocate(1, 'float32');
+      // One more than the 16,384 blocks after which all caches are dropped.
+      const steps = 16_400;
+      for (let i = 0; i < steps; i++) {
+        device.run(affine, [operand(x)], [operand(y)], { scale: i % 2, shift: i / 16384 - (i % 2) });
+        device.run(accumulate, [operand(y)], [operand(sum)], null);
+        if (i % 100 === 0) await device.pace(2);
+      }
+      let expected = 0;
+      for (let i = 0; i < steps; i++) expected += i / 16384;
+      expect((await device.read(sum))[0]).toBeCloseTo(expected, 0);
+    }));
+
+  test('give memory back that nobody has used for long', () =>
+    withWebGpu(
+      async device => {
+        const x = upload(device, [1]);
+        const y = device.allocate(1, 'float32');
+        release(device.allocate(1 << 20, 'float32'));
+        expect(device.memory().pooledBytes).toBe(4 * 2 ** 20);
+        for (let i = 0; i < 1400; i++) {
+          device.run(affine, [operand(x)], [operand(y)], { scale: 1, shift: 0 });
+          if (i % 10 === 0) await device.pace(2);
+        }
+        expect(device.memory().pooledBytes).toBe(0);
+        await device.sync();
+      },
+      { batchSize: 1 },
+    ));
+
   test('with 1 MB written in each, host memory stays bounded', () =>
     withWebGpu(async device => {
       // Without back-pressure 3,000 such submissions were seen to hold 1.5 GB.

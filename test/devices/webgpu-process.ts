@@ -3,7 +3,7 @@ import { openWebGpuDevice } from '../../src/devices/webgpu/open.node.ts';
 import { affine, spin } from './webgpu-kernels.ts';
 
 const device = await openWebGpuDevice();
-const length = 1 << 14;
+const length = 1 << 12;
 const [x, y] = [device.allocate(length, 'float32'), device.allocate(length, 'float32')];
 device.write(x, new Float32Array(length).fill(3));
 const run = () => {

@@ -112,7 +112,7 @@ describeWebGpu('order of host and device', () => {
       async device => {
         const x = upload(device, range(1 << 14));
         const y = device.allocate(1 << 14, 'float32');
-        for (let i = 0; i < 30; i++) device.run(spin, [operand(x)], [operand(y)], { rounds: 3000 });
+        for (let i = 0; i < 30; i++) device.run(spin, [operand(x)], [operand(y)], { rounds: 500 });
         await device.pace(2);
         expect(device.statistics().inFlight).toBeLessThanOrEqual(2);
         await device.sync();

@@ -3,8 +3,10 @@
  * finding one 2, so they are cached by pass and buffers. A steady training step finds all of them. The cache keeps two
  * generations: when the young one is full it becomes the old one, and what is still used moves back.
  */
+import { bytesPerElement } from '../dtype.ts';
 import { DeviceError } from '../errors.ts';
-import type { PooledBuffer } from './buffers.ts';
+import type { Storage } from '../storage.ts';
+import { type PooledBuffer, paddedBytes } from './buffers.ts';
 import { describePlan, type PreparedPass } from './plans.ts';
 
 /** One dispatch with everything bound: what a batch encodes and a capture replays. */
@@ -18,6 +20,12 @@ export interface Range {
   readonly buffer: PooledBuffer;
   readonly offset: number;
   readonly size: number;
+}
+
+/** The range of its buffer that is bound for a storage. */
+export function rangeOf({ allocation, byteOffset, length, dtype }: Storage): Range {
+  const size = paddedBytes(length * bytesPerElement(dtype));
+  return { buffer: allocation.buffer as PooledBuffer, offset: byteOffset, size };
 }
 
 const GENERATION = 8192;

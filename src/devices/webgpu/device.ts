@@ -10,7 +10,7 @@ import { DeviceError, DeviceLostError, DTypeError, OutOfMemoryError, ShapeError 
 import type { Kernel, WebGpuAdapterInfo } from '../kernel.ts';
 import type { Allocation, Storage } from '../storage.ts';
 import { type AcquiredAdapter, adapterDescription, adapterIdentity, describeAdapter, type Wait } from './adapter.ts';
-import { DispatchCache, type Range } from './bind-groups.ts';
+import { DispatchCache, type Range, rangeOf } from './bind-groups.ts';
 import { BufferPool, type PooledBuffer, paddedBytes, Usage } from './buffers.ts';
 import { RecordedCapture, type WebGpuAllocation } from './captures.ts';
 import { Failures } from './failures.ts';
@@ -394,10 +394,4 @@ export class WebGpuDevice implements Device {
     if (allocation.device !== this) throw new DeviceError(`${what}: a storage belongs to another device.`);
     if (allocation.references <= 0) throw new DeviceError(`${what}: a storage has been released already.`);
   }
-}
-
-/** The range of its buffer that is bound for a storage. */
-function rangeOf({ allocation, byteOffset, length, dtype }: Storage): Range {
-  const size = paddedBytes(length * bytesPerElement(dtype));
-  return { buffer: allocation.buffer as PooledBuffer, offset: byteOffset, size };
 }
