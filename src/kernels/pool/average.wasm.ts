@@ -11,8 +11,10 @@ import {
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
 import {
+  clearUncovered,
   forEachChannelBlock,
   forEachWindowPixel,
+  pixelOffsets,
   smaller,
   vectorsPerBlock,
   type WindowShape,
@@ -90,6 +92,19 @@ export function averagePoolGradientProgram(shape: WindowShape, countPadding: boo
         });
       });
     });
+  });
+}
+
+/** dx for disjoint windows: every window writes its share to its own pixels. A task is one row of windows. */
+export function disjointAverageGradientProgram(shape: WindowShape): WasmProgram {
+  const offsets = pixelOffsets(shape);
+  return windowProgram('avgPool2dGradient disjoint', shape, (f, { y: dx, v: dy }, pixel) => {
+    forEachChannelBlock(f, shape.channels, 1, (lanes, _, channel) => {
+      const share = f.let(lanes.load(dy.add(pixel.out).add(channel)).mul(lanes.all(1 / offsets.length)));
+      const to = f.let(dx.add(pixel.first).add(channel));
+      for (const offset of offsets) f.store(to, share, offset);
+    });
+    clearUncovered(f, shape, dx, pixel);
   });
 }
 

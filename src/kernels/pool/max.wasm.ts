@@ -13,11 +13,13 @@ import {
 } from '../../devices/wasm/assembler/module.ts';
 import type { Lanes } from '../lanes.wasm.ts';
 import {
+  clearUncovered,
   forEachChannelBetween,
   forEachChannelBlock,
   forEachOutputPixel,
   forEachWindowPixel,
   type OutputPixel,
+  pixelOffsets,
   smaller,
   vectorsPerBlock,
   type WindowShape,
@@ -126,29 +128,12 @@ export function maxPoolGradientProgram(shape: WindowShape, blocks: number, block
   });
 }
 
-/** Windows that touch but do not overlap, all inside the image: kernel = strides, no padding, at most four pixels. */
-export function hasDisjointWindows({ kernel, strides, padding, height, width, ...shape }: WindowShape): boolean {
-  return (
-    kernel[0] === strides[0] &&
-    kernel[1] === strides[1] &&
-    kernel[0] * kernel[1] <= 4 &&
-    padding.every(pad => pad === 0) &&
-    shape.outputHeight * kernel[0] <= height &&
-    shape.outputWidth * kernel[1] <= width
-  );
-}
-
 /**
- * dx for disjoint windows: every window writes its own pixels, once. A task is one row of windows; pixels to the right of
- * and below the last windows get zeros.
+ * dx for disjoint windows: every window writes its own pixels, once. A task is one row of windows.
  */
 export function disjointMaxPoolGradientProgram(shape: WindowShape): WasmProgram {
-  const { channels, width, height, outputWidth, outputHeight, kernel } = shape;
-  const pixelBytes = channels * 4;
-  const rowBytes = width * pixelBytes;
-  const coveredBytes = outputWidth * kernel[1] * pixelBytes;
-  const rowsBelow = height - outputHeight * kernel[0];
-  const offsets = indices(kernel[0]).flatMap(ky => indices(kernel[1]).map(kx => ky * rowBytes + kx * pixelBytes));
+  const { channels } = shape;
+  const offsets = pixelOffsets(shape);
   return windowProgram('maxPool2dGradient disjoint', shape, (f, { x, y: dx, v: dy }, pixel) => {
     forEachChannelBlock(f, channels, 1, (lanes, _, channel) => {
       const first = f.let(pixel.first.add(channel));
@@ -169,16 +154,6 @@ export function disjointMaxPoolGradientProgram(shape: WindowShape): WasmProgram 
         if (i > 0) f.set(gradient, lanes.zeroWhere(ahead[i - 1], gradient));
       }
     });
-    f.if(pixel.ox.eq(outputWidth - 1), () => {
-      const row = f.let(dx.add(pixel.first).sub((outputWidth - 1) * kernel[1] * pixelBytes));
-      if (coveredBytes < rowBytes) {
-        for (let ky = 0; ky < kernel[0]; ky++) {
-          f.fill(row.add(ky * rowBytes + coveredBytes), 0, rowBytes - coveredBytes);
-        }
-      }
-      if (rowsBelow > 0) {
-        f.if(pixel.oy.eq(outputHeight - 1), () => f.fill(row.add(kernel[0] * rowBytes), 0, rowsBelow * rowBytes));
-      }
-    });
+    clearUncovered(f, shape, dx, pixel);
   });
 }

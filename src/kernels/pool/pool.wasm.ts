@@ -4,12 +4,12 @@ import type { WasmProgram } from '../../devices/wasm/assembler/module.ts';
 import {
   averagePoolGradientProgram,
   averagePoolProgram,
+  disjointAverageGradientProgram,
   globalAverageGradientProgram,
   globalAverageProgram,
 } from './average.wasm.ts';
 import {
   disjointMaxPoolGradientProgram,
-  hasDisjointWindows,
   maxPoolGradientProgram,
   maxPoolPickProgram,
   maxPoolProgram,
@@ -22,7 +22,7 @@ import {
   type Pool2dGeometry,
   pool2dSizes,
 } from './pool.ts';
-import type { WindowShape } from './windows.wasm.ts';
+import { hasDisjointWindows, type WindowShape } from './windows.wasm.ts';
 
 const shapeOf = ([x]: readonly Spec[], params: Pool2dGeometry): WindowShape => ({
   ...pool2dSizes('pool', x.shape, params),
@@ -61,7 +61,10 @@ const pick: WasmVariant<Pool2dGeometry> = {
 
 const disjointGradient: WasmVariant<Pool2dGeometry> = {
   name: 'disjoint',
-  applies: (specs, params) => hasDisjointWindows(shapeOf(specs, params)),
+  applies(specs, params) {
+    const shape = shapeOf(specs, params);
+    return hasDisjointWindows(shape) && shape.kernel[0] * shape.kernel[1] <= 4;
+  },
   plan(specs, params) {
     const shape = shapeOf(specs, params);
     const tasks = shape.batch * shape.outputHeight;
@@ -94,6 +97,18 @@ const average: WasmVariant<AvgPool2dParams> = {
     const tasks = shape.batch * shape.outputHeight;
     const program = averagePoolProgram(shape, params.countPadding);
     return onePass(program, [input(0), output(0), 0], tasks, rowElements(shape));
+  },
+};
+
+const disjointAverageGradient: WasmVariant<AvgPool2dGradientParams> = {
+  name: 'disjoint',
+  applies: (specs, params) =>
+    hasDisjointWindows({ ...avgPool2dGradientSizes(specs, params), ...params }) &&
+    params.kernel[0] * params.kernel[1] <= 16,
+  plan(specs, params) {
+    const shape = { ...avgPool2dGradientSizes(specs, params), ...params };
+    const program = disjointAverageGradientProgram(shape);
+    return onePass(program, [0, output(0), input(0)], shape.batch * shape.outputHeight, rowElements(shape));
   },
 };
 
@@ -132,6 +147,6 @@ export const maxPool2dWasm = [maxPool];
 export const maxPool2dGradientWasm = [disjointGradient, overlappingGradient];
 export const maxPool2dPickWasm = [pick];
 export const avgPool2dWasm = [average];
-export const avgPool2dGradientWasm = [averageGradient];
+export const avgPool2dGradientWasm = [disjointAverageGradient, averageGradient];
 export const globalAveragePoolWasm = [globalAverage];
 export const globalAveragePoolGradientWasm = [globalAverageGradient];

@@ -133,6 +133,43 @@ export function forEachWindowPixel(
   );
 }
 
+/** Windows that touch but do not overlap, all inside the image: kernel = strides, no padding, nothing hangs over. */
+export function hasDisjointWindows({ kernel, strides, padding, height, width, ...shape }: WindowShape): boolean {
+  return (
+    kernel[0] === strides[0] &&
+    kernel[1] === strides[1] &&
+    padding.every(pad => pad === 0) &&
+    shape.outputHeight * kernel[0] <= height &&
+    shape.outputWidth * kernel[1] <= width
+  );
+}
+
+/** Byte offsets of a disjoint window's pixels from its first, in row-major order. */
+export function pixelOffsets({ kernel, width, channels }: WindowShape): number[] {
+  const area = kernel[0] * kernel[1];
+  return Array.from({ length: area }, (_, i) => (Math.floor(i / kernel[1]) * width + (i % kernel[1])) * channels * 4);
+}
+
+/** After the last disjoint window of a row: zeros in `dx` to the right of it, and below the last row of windows. */
+export function clearUncovered(f: FunctionBuilder, shape: WindowShape, dx: I32, pixel: OutputPixel): void {
+  const { width, height, channels, outputWidth, outputHeight, kernel } = shape;
+  const rowBytes = width * channels * 4;
+  const coveredBytes = outputWidth * kernel[1] * channels * 4;
+  const rowsBelow = height - outputHeight * kernel[0];
+  if (coveredBytes === rowBytes && rowsBelow === 0) return;
+  f.if(pixel.ox.eq(outputWidth - 1), () => {
+    const row = f.let(dx.add(pixel.first).sub((outputWidth - 1) * kernel[1] * channels * 4));
+    if (coveredBytes < rowBytes) {
+      for (let ky = 0; ky < kernel[0]; ky++) {
+        f.fill(row.add(ky * rowBytes + coveredBytes), 0, rowBytes - coveredBytes);
+      }
+    }
+    if (rowsBelow > 0) {
+      f.if(pixel.oy.eq(outputHeight - 1), () => f.fill(row.add(kernel[0] * rowBytes), 0, rowsBelow * rowBytes));
+    }
+  });
+}
+
 /** A program over rows of output pixels, one function of arrays x, y and a third. */
 export function windowProgram(
   name: string,
