@@ -2,7 +2,15 @@
  * Images by index and augmentation are exact: a seed gives the same pictures on every device. Resampling is close: its
  * coordinates carry a few roundings of float32, times the width of the image and the contrast of its pixels.
  */
-import { type AugmentParams, augmentImages, gatherImages, gatherLabels } from '../../src/kernels/image/index.ts';
+import {
+  type AugmentParams,
+  affineImages,
+  augmentImages,
+  gatherImages,
+  gatherLabels,
+  resizeBilinear,
+  resizeBilinearGradient,
+} from '../../src/kernels/image/index.ts';
 import { PhiloxStream } from '../../src/kernels/random/philox.ts';
 import type { ConformanceCase } from './cases.ts';
 
@@ -104,4 +112,123 @@ const augment: ConformanceCase[] = [
   augmented([3, 3, 3, 1], 470_000, { crop: 1, flip: 'random', erase: null }),
 ];
 
-export const cases: ConformanceCase[] = [...gather, ...augment];
+const floats = (...shape: number[]) => ({
+  spec: { shape, dtype: 'float32' } as const,
+  values: Float32Array.from({ length: sizeOf(shape) }, () => 2 * stream.uniform() - 1),
+});
+
+/** Rotations up to a quarter turn, scales from a half to two, shears and shifts: some pixels come from outside. */
+function matrices(batch: number, height: number, width: number) {
+  const spec = { shape: [batch, 6], dtype: 'float32' } as const;
+  const values = Array.from({ length: batch }, (_, n) => {
+    if (n === 0) return [1, 0, 0, 0, 1, 0];
+    if (n === 1) return [1, 0, 1000, 0, 1, -1000];
+    const angle = (stream.uniform() - 0.5) * Math.PI;
+    const scale = 2 ** (2 * stream.uniform() - 1);
+    const [a, b] = [scale * Math.cos(angle), scale * (stream.uniform() - Math.sin(angle))];
+    const [d, e] = [scale * Math.sin(angle), scale * Math.cos(angle)];
+    const [centreX, centreY] = [(width - 1) / 2, (height - 1) / 2];
+    return [a, b, centreX - a * centreX - b * centreY, d, e, centreY - d * centreX - e * centreY];
+  });
+  return { spec, values: Float32Array.from(values.flat()) };
+}
+
+const affineShapes: [number, number, number, number][] = [
+  [5, 28, 28, 1],
+  [6, 9, 11, 3],
+  [3, 1, 1, 1],
+  [4, 7, 3, 5],
+  [2, 5, 1, 8],
+  [0, 4, 4, 1],
+  [11, 640, 640, 1], // more than 65,535 workgroups of 64 values
+];
+const affine: ConformanceCase[] = affineShapes.map(([batch, height, width, channels]) => ({
+  title: `[${[batch, height, width, channels]}] (seed ${SEED})`,
+  kernel: affineImages,
+  params: {},
+  inputs: [floats(batch, height, width, channels), matrices(batch, height, width)],
+  // Three roundings of a coordinate of at most 4 extents, times a slope of at most 2; and those of the blend itself.
+  tolerance: { kind: 'close', absolute: 2e-6 + 24 * 6e-8 * Math.max(height, width, 12), relative: 0 },
+}));
+
+const resizes: [shape: [number, number, number, number], size: [number, number]][] = [
+  [
+    [3, 7, 7, 1],
+    [28, 28],
+  ],
+  [
+    [2, 28, 28, 1],
+    [7, 9],
+  ],
+  [
+    [2, 5, 6, 3],
+    [11, 4],
+  ],
+  [
+    [2, 4, 4, 8],
+    [4, 4],
+  ],
+  [
+    [1, 6, 3, 5],
+    [13, 17],
+  ],
+  [
+    [2, 1, 1, 1],
+    [5, 3],
+  ],
+  [
+    [2, 9, 1, 2],
+    [1, 6],
+  ],
+  [
+    [1, 31, 17, 1],
+    [1, 1],
+  ],
+  [
+    [0, 3, 3, 1],
+    [5, 5],
+  ],
+];
+const resize: ConformanceCase[] = resizes.flatMap(([shape, size]) =>
+  [false, true].flatMap((alignCorners): ConformanceCase[] => {
+    const [batch, height, width, channels] = shape;
+    const title = `[${shape}] to [${size}]${alignCorners ? ' corners' : ''} (seed ${SEED})`;
+    // Readers of an input pixel, at most: two grid steps each way.
+    const terms = (2 * Math.ceil(size[0] / height) + 2) * (2 * Math.ceil(size[1] / width) + 2);
+    return [
+      {
+        title,
+        kernel: resizeBilinear,
+        params: { size, alignCorners },
+        inputs: [floats(...shape)],
+        tolerance: { kind: 'close', absolute: 1e-6, relative: 1e-6 },
+      },
+      {
+        title,
+        kernel: resizeBilinearGradient,
+        params: { inputSize: [height, width], alignCorners },
+        inputs: [floats(batch, ...size, channels)],
+        tolerance: { kind: 'contraction', c: 8, terms },
+      },
+    ];
+  }),
+);
+// More than 65,535 workgroups of 64 values.
+const hugeResize: ConformanceCase[] = [
+  {
+    title: '[2, 32, 32, 1] to [1500, 1500]',
+    kernel: resizeBilinear,
+    params: { size: [1500, 1500], alignCorners: false },
+    inputs: [floats(2, 32, 32, 1)],
+    tolerance: { kind: 'close', absolute: 1e-6, relative: 1e-6 },
+  },
+  {
+    title: '[2, 1500, 1500, 1] to [40, 30]',
+    kernel: resizeBilinearGradient,
+    params: { inputSize: [1500, 1500], alignCorners: false },
+    inputs: [floats(2, 40, 30, 1)],
+    tolerance: { kind: 'contraction', c: 8, terms: 4 },
+  },
+];
+
+export const cases: ConformanceCase[] = [...gather, ...augment, ...affine, ...resize, ...hugeResize];

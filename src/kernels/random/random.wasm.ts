@@ -6,7 +6,6 @@ import { input, output, type Slot, type WasmVariant } from '../../devices/kernel
 import { sizeOf } from '../../devices/shape.ts';
 import {
   F32x4,
-  type F32x4 as Floats,
   type FunctionBuilder,
   f32,
   type I32,
@@ -32,7 +31,7 @@ const ELEMENTS = 16;
 const GRAIN = 512;
 
 /** Stores the first `left` lanes of a vector. */
-function storePart(f: FunctionBuilder, address: I32, value: Floats | I32x4, left: I32): void {
+function storePart(f: FunctionBuilder, address: I32, value: F32x4 | I32x4, left: I32): void {
   for (let lane = 0; lane < 4; lane++) f.if(left.gt(lane), () => f.storeLane(address, value, lane, 4 * lane));
 }
 
@@ -40,12 +39,12 @@ function storePart(f: FunctionBuilder, address: I32, value: Floats | I32x4, left
 function forEachWords(
   f: FunctionBuilder,
   { start, end, state, y, length }: Record<'start' | 'end' | 'state' | 'y' | 'length', I32>,
-  use: (words: I32x4, at: I32) => Floats | I32x4,
+  use: (words: I32x4, at: I32) => F32x4 | I32x4,
 ): void {
   const key: [I32, I32] = [f.let(state.i32(0)), f.let(state.i32(4))];
   const low = f.let(splatI32(state.i32(8)));
   const high = f.let(splatI32(state.i32(12)));
-  const forEach = (from: I32, to: I32, store: (address: I32, value: Floats | I32x4, element: I32) => void): void =>
+  const forEach = (from: I32, to: I32, store: (address: I32, value: F32x4 | I32x4, element: I32) => void): void =>
     f.for(from, to, 1, task => {
       const blocks = splatI32(task.shl(2)).add(I32x4.constant(0, 1, 2, 3));
       const words = philoxBlocks(f, [blocks, I32x4.constant(0, 0, 0, 0), low, high], key);
