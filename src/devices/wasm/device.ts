@@ -112,7 +112,7 @@ export class WasmDevice implements Device {
       adapter: `wasm ${host.engine}${relaxed.use ? ' relaxed-fma' : ''}`,
       isSoftware: false,
     };
-    this.#programs = new Programs(host, memory);
+    this.#programs = new Programs(host, memory, () => this.#live());
     this.#plans = new Plans(this.#programs, this.adapter);
   }
 
@@ -120,7 +120,7 @@ export class WasmDevice implements Device {
     this.#check();
     const bytes = length * bytesPerElement(dtype);
     const capture = this.#capture;
-    const block = capture ? capture.allocateBlock(bytes) : this.#memory.allocate(bytes, this.#live());
+    const block = this.#allocateBlock(bytes);
     const allocation: WasmAllocation = {
       device: this,
       buffer: block.address,
@@ -300,9 +300,10 @@ export class WasmDevice implements Device {
   }
 
   #runPlan(plan: Plan, inputs: readonly Operand[], outputs: readonly Operand[]): void {
-    const blocks = this.#allocateScratch(plan);
     const capture = this.#capture;
+    const blocks: Block[] = [];
     try {
+      for (const bytes of plan.scratch) blocks.push(this.#allocateBlock(bytes));
       for (const { sources, values, args } of plan.passes) {
         for (let i = 2; i < sources.length; i++) {
           const source = sources[i];
@@ -328,15 +329,8 @@ export class WasmDevice implements Device {
     }
   }
 
-  #allocateScratch(plan: Plan): readonly Block[] {
-    const { scratch } = plan;
-    if (scratch.length === 0) return NO_BLOCKS;
-    const capture = this.#capture;
-    const blocks: Block[] = [];
-    for (const bytes of scratch) {
-      blocks.push(capture ? capture.allocateBlock(bytes) : this.#memory.allocate(bytes, this.#live()));
-    }
-    return blocks;
+  #allocateBlock(bytes: number): Block {
+    return this.#capture ? this.#capture.allocateBlock(bytes) : this.#memory.allocate(bytes, this.#live());
   }
 
   #execute(plan: Plan, jobs: readonly Job[]): void {
@@ -364,8 +358,6 @@ export class WasmDevice implements Device {
     });
   }
 }
-
-const NO_BLOCKS: readonly Block[] = [];
 
 function checkOperand(kernel: Kernel, { storage, shape }: Operand): void {
   if (sizeOf(shape) !== storage.length) {

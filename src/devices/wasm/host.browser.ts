@@ -14,7 +14,7 @@ export const browserHost: WasmHost = {
   canShare: typeof SharedArrayBuffer !== 'undefined' && globalThis.crossOriginIsolated === true,
   canWait: typeof document === 'undefined',
   processors: globalThis.navigator?.hardwareConcurrency ?? 1,
-  engine: globalThis.navigator?.userAgent ?? 'unknown',
+  engine: /(?:Chrome|Firefox|Version)\/[\d.]+/.exec(globalThis.navigator?.userAgent ?? '')?.[0] ?? 'browser',
   environment: () => undefined,
 
   startWorker({ memory, control, thread, onFailure }) {

@@ -6,7 +6,7 @@
 import { DeviceError } from '../errors.ts';
 import type { WasmProgram } from './assembler/module.ts';
 import type { WasmHost } from './host.ts';
-import type { WasmMemory } from './memory.ts';
+import type { LiveMemory, WasmMemory } from './memory.ts';
 
 export interface LoadedProgram {
   readonly key: string;
@@ -28,9 +28,12 @@ export class Programs {
   readonly #host: WasmHost;
   readonly #memory: WasmMemory;
 
-  constructor(host: WasmHost, memory: WasmMemory) {
+  readonly #live: () => LiveMemory;
+
+  constructor(host: WasmHost, memory: WasmMemory, live: () => LiveMemory) {
     this.#host = host;
     this.#memory = memory;
+    this.#live = live;
   }
 
   /** An exported function of a program. Throws DeviceError when the program does not compile or lacks the entry. */
@@ -68,7 +71,7 @@ export class Programs {
   }
 
   #publish(bytes: Uint8Array): number {
-    const { address } = this.#memory.allocate(bytes.length, { liveAllocations: 0, liveBytes: 0 });
+    const { address } = this.#memory.allocate(bytes.length, this.#live());
     this.#memory.views.u8.set(bytes, address);
     return address;
   }
