@@ -10,6 +10,7 @@ import {
   type WasmProgram,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
+import type { WindowShape } from './pool.ts';
 import {
   clearUncovered,
   forEachChannelBlock,
@@ -17,7 +18,6 @@ import {
   pixelOffsets,
   smaller,
   vectorsPerBlock,
-  type WindowShape,
   windowKey,
   windowProgram,
 } from './windows.wasm.ts';

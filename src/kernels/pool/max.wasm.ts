@@ -12,6 +12,7 @@ import {
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
 import type { Lanes } from '../lanes.wasm.ts';
+import type { WindowShape } from './pool.ts';
 import {
   clearUncovered,
   forEachChannelBetween,
@@ -22,7 +23,6 @@ import {
   pixelOffsets,
   smaller,
   vectorsPerBlock,
-  type WindowShape,
   windowKey,
   windowProgram,
 } from './windows.wasm.ts';

@@ -81,6 +81,20 @@ export function pool2dSizes(what: string, x: readonly number[], geometry: Pool2d
   return { batch, height, width, channels, outputHeight, outputWidth };
 }
 
+/** One pooling: its sizes and how its windows move. */
+export type WindowShape = Pool2dSizes & Pool2dGeometry;
+
+/** Windows that touch but do not overlap, all inside the image: kernel = strides, no padding, nothing hangs over. */
+export function hasDisjointWindows({ kernel, strides, padding, height, width, ...shape }: WindowShape): boolean {
+  return (
+    kernel[0] === strides[0] &&
+    kernel[1] === strides[1] &&
+    padding.every(pad => pad === 0) &&
+    shape.outputHeight * kernel[0] <= height &&
+    shape.outputWidth * kernel[1] <= width
+  );
+}
+
 const outputShape = (s: Pool2dSizes): number[] => [s.batch, s.outputHeight, s.outputWidth, s.channels];
 const floats = (shape: readonly number[]): Spec[] => [{ shape: [...shape], dtype: 'float32' }];
 

@@ -19,10 +19,11 @@ import {
   type AvgPool2dParams,
   avgPool2dGradientSizes,
   type GlobalAveragePoolGradientParams,
+  hasDisjointWindows,
   type Pool2dGeometry,
   pool2dSizes,
+  type WindowShape,
 } from './pool.ts';
-import { hasDisjointWindows, type WindowShape } from './windows.wasm.ts';
 
 const shapeOf = ([x]: readonly Spec[], params: Pool2dGeometry): WindowShape => ({
   ...pool2dSizes('pool', x.shape, params),

@@ -5,9 +5,7 @@
  */
 import { type FunctionBuilder, I32, i32, type WasmProgram, wasmProgram } from '../../devices/wasm/assembler/module.ts';
 import { fourLanes, type Lanes, oneLane } from '../lanes.wasm.ts';
-import type { Pool2dGeometry, Pool2dSizes } from './pool.ts';
-
-export type WindowShape = Pool2dSizes & Pool2dGeometry;
+import type { WindowShape } from './pool.ts';
 
 /** Everything but the batch, which no program depends on. */
 export function windowKey(shape: WindowShape): string {
@@ -130,17 +128,6 @@ export function forEachWindowPixel(
       }
     },
     looped,
-  );
-}
-
-/** Windows that touch but do not overlap, all inside the image: kernel = strides, no padding, nothing hangs over. */
-export function hasDisjointWindows({ kernel, strides, padding, height, width, ...shape }: WindowShape): boolean {
-  return (
-    kernel[0] === strides[0] &&
-    kernel[1] === strides[1] &&
-    padding.every(pad => pad === 0) &&
-    shape.outputHeight * kernel[0] <= height &&
-    shape.outputWidth * kernel[1] <= width
   );
 }
 
