@@ -1,0 +1,20 @@
+/** Results made visible: pictures, charts as SVG text, one self-contained HTML page. Everything here runs in a browser too. */
+export * from './color.ts';
+export * from './confusion-matrix.ts';
+export { BLUE, type FigureOptions, figure, type LegendEntry, ORANGE, SERIES_COLORS } from './figure.ts';
+export * from './html.ts';
+export * from './image-sheet.ts';
+export * from './interval-bars.ts';
+export * from './learning-curve.ts';
+export * from './line-chart.ts';
+export {
+  enlarge,
+  heatPicture,
+  imagePicture,
+  overlay,
+  type Picture,
+  signedPicture,
+  valueRange,
+} from './picture.ts';
+export * from './reliability-diagram.ts';
+export * from './scatter-chart.ts';
