@@ -7,21 +7,30 @@ import {
   type ReduceParams,
   reduceDefinition,
 } from './reduce.ts';
+import { reduceWasm } from './reduce.wasm.ts';
+import { nonFiniteWgsl, reduceWgsl } from './reduce.wgsl.ts';
+import { argReduceWasm, nonFiniteWasm } from './search.wasm.ts';
+import { argReduceWgsl } from './search.wgsl.ts';
 
 export type { ArgReduceParams, ReduceOp, ReduceParams } from './reduce.ts';
 
-export const reduce: Kernel<ReduceParams> = { ...reduceDefinition, reference: reduceReference, wgsl: [], wasm: [] };
+export const reduce: Kernel<ReduceParams> = {
+  ...reduceDefinition,
+  reference: reduceReference,
+  wgsl: reduceWgsl,
+  wasm: reduceWasm,
+};
 
 export const argReduce: Kernel<ArgReduceParams> = {
   ...argReduceDefinition,
   reference: argReduceReference,
-  wgsl: [],
-  wasm: [],
+  wgsl: argReduceWgsl,
+  wasm: argReduceWasm,
 };
 
 export const nonFinite: Kernel<Record<string, never>> = {
   ...nonFiniteDefinition,
   reference: nonFiniteReference,
-  wgsl: [],
-  wasm: [],
+  wgsl: nonFiniteWgsl,
+  wasm: nonFiniteWasm,
 };

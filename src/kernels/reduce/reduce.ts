@@ -49,6 +49,9 @@ export function reducedCount(shape: Shape, axes: readonly number[]): number {
  */
 export function reduceSteps(shape: Shape, axes: readonly number[]): ReduceStep[] {
   const reduced = new Set(axes);
+  if (reducedCount(shape, axes) === 0) {
+    return [{ outer: 1, extent: 0, inner: sizeOf(reducedShape(shape, axes, false)) }]; // nothing to read
+  }
   const runs: { extent: number; reduced: boolean }[] = [];
   for (const [axis, extent] of shape.entries()) {
     if (extent === 1) continue;

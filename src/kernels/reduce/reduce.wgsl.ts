@@ -1,0 +1,93 @@
+/**
+ * Reductions in WGSL: any axes as a chain of steps, each as one or more passes of `steps.wgsl.ts`. How an extent is cut
+ * follows from the shape alone.
+ */
+
+import type { WgslPass, WgslPlan, WgslVariant } from '../../devices/kernel.ts';
+import { input, output, type Slot, type Spec, scratch, type WebGpuAdapterInfo } from '../../devices/kernel.ts';
+import { normalizeAxes, sizeOf } from '../../devices/shape.ts';
+import { f32Bits } from '../../devices/webgpu/uniforms.ts';
+import { type ReduceOp, type ReduceParams, type ReduceStep, reducedCount, reduceSteps } from './reduce.ts';
+import { chunksOf, type StepShape, stepPass, stepShape, type WgslFold } from './steps.wgsl.ts';
+
+/** The passes of a chain of steps. Only the first pass reads through `fold.load`, only the last one divides. */
+export function stepsPlan(fold: WgslFold, steps: readonly ReduceStep[], adapter: WebGpuAdapterInfo): WgslPlan {
+  const shapes: StepShape[] = [];
+  for (const { outer, extent, inner } of steps) {
+    let left = extent;
+    for (;;) {
+      const shape = stepShape(outer, left, inner);
+      shapes.push(shape);
+      if (chunksOf(shape) === 1) break;
+      left = chunksOf(shape);
+    }
+  }
+  const scratches: Spec[] = [];
+  const passes = shapes.map((shape, index): WgslPass => {
+    const isFirst = index === 0;
+    const isLast = index === shapes.length - 1;
+    const from: Slot = isFirst ? input(0) : scratch(index - 1);
+    const to: Slot = isLast ? output(0) : scratch(index);
+    if (!isLast) {
+      const lanes = shape.horizontal ? 1 : shape.width;
+      const dtype = fold.type === 'f32' ? 'float32' : 'int32';
+      scratches.push({ shape: [shape.outer * chunksOf(shape) * shape.units * lanes], dtype });
+    }
+    const reading = isFirst ? {} : { readType: fold.type, load: 'x' };
+    return stepPass({ ...fold, ...reading, divisor: isLast ? fold.divisor : 1 }, shape, from, to, adapter);
+  });
+  return { passes, scratch: scratches };
+}
+
+const COMBINE: Record<ReduceOp, string> = {
+  sum: 'a + b',
+  mean: 'a + b',
+  sumOfSquares: 'a + b',
+  prod: 'a * b',
+  max: 'maximum(a, b)',
+  min: 'minimum(a, b)',
+};
+
+function identityOf(op: ReduceOp, type: 'f32' | 'i32'): number {
+  if (op === 'max') return type === 'f32' ? f32Bits(-Infinity) : -(2 ** 31);
+  if (op === 'min') return type === 'f32' ? f32Bits(Infinity) : 2 ** 31 - 1;
+  return op === 'prod' ? f32Bits(1) : 0;
+}
+
+export const reduceWgsl: readonly WgslVariant<ReduceParams>[] = [
+  {
+    name: 'chunked',
+    applies: () => true,
+    plan([{ shape, dtype }], { op, axes }, adapter) {
+      const normal = normalizeAxes(axes, shape.length, op);
+      const type = dtype === 'int32' ? 'i32' : 'f32';
+      const fold: WgslFold = {
+        type,
+        readType: type,
+        load: op === 'sumOfSquares' ? 'x * x' : 'x',
+        combine: COMBINE[op],
+        identity: identityOf(op, type),
+        divisor: op === 'mean' ? reducedCount(shape, normal) : 1,
+      };
+      return stepsPlan(fold, reduceSteps(shape, normal), adapter);
+    },
+  },
+];
+
+/** The largest of flags that are 1 where the exponent bits are all set. */
+const NON_FINITE: WgslFold = {
+  type: 'i32',
+  readType: 'u32',
+  load: 'select(I(0), I(1), (x & X(0x7f800000u)) == X(0x7f800000u))',
+  combine: 'max(a, b)',
+  identity: 0,
+  divisor: 1,
+};
+
+export const nonFiniteWgsl: readonly WgslVariant<Record<string, never>>[] = [
+  {
+    name: 'chunked',
+    applies: () => true,
+    plan: ([{ shape }], _, adapter) => stepsPlan(NON_FINITE, [{ outer: 1, extent: sizeOf(shape), inner: 1 }], adapter),
+  },
+];

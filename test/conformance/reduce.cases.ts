@@ -1,0 +1,234 @@
+/**
+ * Reductions: every operation over all, last, leading, middle and scattered axes, with tails, empty and single extents,
+ * extents long enough to be cut into chunks more than once, NaN, and more than 65,535 workgroups. A sum may be off by a
+ * few units in the last place of the sum of absolute values, however many elements it has; ten million ones are exact.
+ */
+import type { TypedArray } from '../../src/devices/dtype.ts';
+import type { Spec } from '../../src/devices/kernel.ts';
+import { PhiloxStream } from '../../src/kernels/random/philox.ts';
+import { argReduce, nonFinite, type ReduceOp, reduce } from '../../src/kernels/reduce/index.ts';
+import type { ConformanceCase, Tolerance } from './cases.ts';
+
+const SEED = 20263;
+const stream = new PhiloxStream(SEED);
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
+
+interface Input {
+  readonly spec: Spec;
+  readonly values: TypedArray;
+}
+const floats = (shape: readonly number[], make: (i: number) => number): Input => ({
+  spec: { shape, dtype: 'float32' },
+  values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => make(i)),
+});
+const integers = (shape: readonly number[], make: (i: number) => number): Input => ({
+  spec: { shape, dtype: 'int32' },
+  values: Int32Array.from({ length: sizeOf(shape) }, (_, i) => make(i)),
+});
+const uniform = (): number => stream.uniform() * 2 - 1;
+
+const EXACT: Tolerance = { kind: 'exact' };
+/** Relative to the sum of absolute values, whatever their number. */
+const SUM: Tolerance = { kind: 'contraction', c: 6, terms: 1 };
+const TOLERANCE: Record<ReduceOp, Tolerance> = {
+  sum: SUM,
+  mean: SUM,
+  sumOfSquares: SUM,
+  prod: { kind: 'close', absolute: 0, relative: 1e-5 },
+  max: EXACT,
+  min: EXACT,
+};
+
+function reduceCase(op: ReduceOp, input: Input, axes: readonly number[], keepDims = false, note = ''): ConformanceCase {
+  const { shape, dtype } = input.spec;
+  const title = `${op} over [${axes}] of [${shape}] ${dtype}${note} seed ${SEED}`;
+  const tolerance = dtype === 'int32' ? EXACT : TOLERANCE[op];
+  return { title, kernel: reduce, params: { op, axes, keepDims }, inputs: [input], tolerance };
+}
+
+const OPS = ['sum', 'mean', 'sumOfSquares', 'prod', 'max', 'min'] as const;
+
+/** Products stay near 1; all others take values around 0. */
+const inputFor = (op: ReduceOp, shape: readonly number[]): Input =>
+  floats(shape, op === 'prod' ? () => 1 + 0.1 * uniform() : uniform);
+
+const patterns: [readonly number[], readonly number[]][] = [
+  [
+    [5, 7],
+    [0, 1],
+  ],
+  [
+    [6, 8],
+    [0, 1],
+  ],
+  [[9, 10], [1]],
+  [[9, 10], [0]],
+  [[4, 5, 6], [1]],
+  [
+    [3, 4, 5, 8],
+    [0, 1, 2],
+  ],
+  [
+    [3, 4, 5, 8],
+    [1, 2],
+  ],
+  [
+    [3, 4, 5, 7],
+    [0, 3],
+  ],
+  [
+    [2, 3, 4, 5],
+    [0, 2],
+  ],
+  [[300, 7], [0]],
+  [[70, 130], [1]],
+  [[3, 1], [0]],
+];
+
+const shaped = OPS.flatMap(op =>
+  patterns.map(([shape, axes], i) => reduceCase(op, inputFor(op, shape), axes, i % 2 === 0)),
+);
+
+const further: ConformanceCase[] = [
+  // Sizes around the widths of strips, vectors and chunks.
+  ...[1, 2, 3, 4, 5, 15, 16, 17, 1023, 1025, 4096, 16_384, 16_385, 40_003].map(length =>
+    reduceCase('sum', floats([length], uniform), [0]),
+  ),
+  ...[1, 2, 3, 4, 6, 13, 31, 33, 62, 100, 260].map(columns => reduceCase('sum', floats([77, columns], uniform), [0])),
+  ...[1, 2, 8, 33, 64, 65, 129, 513, 5000].map(rows => reduceCase('mean', floats([rows, 12], uniform), [0])),
+  reduceCase('sum', floats([12, 2000, 8], uniform), [1]),
+  reduceCase('sum', floats([128, 28, 28, 32], uniform), [0, 1, 2]),
+  reduceCase('sumOfSquares', floats([1_500_001], uniform), [0]),
+  reduceCase('max', floats([40, 700], uniform), [1]),
+  reduceCase('sum', floats([3, 5], uniform), []),
+  reduceCase('sumOfSquares', floats([3, 5], uniform), []),
+  reduceCase('sum', floats([], uniform), []),
+  reduceCase('sum', floats([1, 1], uniform), [0], true),
+  reduceCase('sum', floats([2, 3, 2, 3, 2, 3, 2, 3], uniform), [0, 2, 4, 6]),
+  // Nothing to add up.
+  reduceCase('sum', floats([0, 5], uniform), [0]),
+  reduceCase('sum', floats([0, 3, 5], uniform), [0, 2]),
+  reduceCase('prod', floats([4, 0], uniform), [1]),
+  reduceCase('sumOfSquares', floats([0], uniform), [0], true),
+  // Exact although float32 counts by ones only up to 2^24: partial sums stay exact.
+  {
+    ...reduceCase(
+      'sum',
+      floats([10_000_000], () => 1),
+      [0],
+      false,
+      ' of ones',
+    ),
+    tolerance: EXACT,
+  },
+  {
+    ...reduceCase(
+      'sum',
+      floats([1_000_000, 5], () => 1),
+      [0],
+      false,
+      ' of ones',
+    ),
+    tolerance: EXACT,
+  },
+  // One output per row or column, more than 65,535 workgroups.
+  reduceCase('sum', floats([70_000, 33], uniform), [1], false, ' huge'),
+];
+
+for (const op of ['sum', 'max', 'min'] as const) {
+  for (const [shape, axes] of patterns) {
+    further.push(
+      reduceCase(
+        op,
+        integers(shape, () => Math.floor(uniform() * 2 ** 31)),
+        axes,
+      ),
+    );
+  }
+}
+for (const op of ['max', 'min'] as const) {
+  const special = (i: number): number => (i % 37 === 5 ? Number.NaN : i % 11 === 3 ? -Infinity : uniform());
+  for (const [shape, axes] of [
+    [[10, 40], [1]],
+    [[40, 10], [0]],
+    [[40, 12], [0]],
+    [[500], [0]],
+  ] as const) {
+    further.push(reduceCase(op, floats(shape, special), axes, false, ' with NaN'));
+    further.push(
+      reduceCase(
+        op,
+        floats(shape, () => (op === 'max' ? -Infinity : Infinity)),
+        axes,
+        false,
+        ' infinite',
+      ),
+    );
+  }
+}
+
+const SPECIAL = [0, -0, Number.NaN, Infinity, -Infinity, 1, -1, 1e-40, -1e-40];
+
+const searches: ConformanceCase[] = [];
+for (const op of ['argMax', 'argMin'] as const) {
+  const search = (input: Input, axis: number, keepDims = false): void => {
+    const { shape, dtype } = input.spec;
+    const title = `${op} along ${axis} of [${shape}] ${dtype} seed ${SEED}`;
+    searches.push({ title, kernel: argReduce, params: { op, axis, keepDims }, inputs: [input], tolerance: EXACT });
+  };
+  for (const [shape, axis] of [
+    [[128, 10], 1],
+    [[128, 10], 0],
+    [[5, 1], 1],
+    [[6, 3], -1],
+    [[7, 8], -1],
+    [[3, 300], 1],
+    [[2, 5, 6], 1],
+    [[4, 9, 8], 0],
+    [[2003], 0],
+  ] as const) {
+    search(floats(shape, uniform), axis);
+    search(
+      floats(shape, () => Math.floor(uniform() * 3)),
+      axis,
+      true,
+    ); // ties
+    search(
+      integers(shape, () => Math.floor(uniform() * 2 ** 31)),
+      axis,
+    );
+    search(
+      floats(shape, () => SPECIAL[Math.floor(stream.uniform() * SPECIAL.length)]),
+      axis,
+    );
+  }
+  search(
+    integers([4, 12], () => -(2 ** 31)),
+    1,
+  );
+  search(
+    floats([4, 200], () => Number.NaN),
+    1,
+  );
+  search(floats([66_000, 2], uniform), 1);
+}
+searches.push({
+  title: `argMax of long rows, huge, seed ${SEED}`,
+  kernel: argReduce,
+  params: { op: 'argMax', axis: 1, keepDims: false },
+  inputs: [floats([65_600, 128], i => (i * 7919) % 1009)],
+  tolerance: EXACT,
+});
+
+const finiteness: ConformanceCase[] = [0, 1, 2, 3, 7, 64, 1001, 16_384, 100_003].flatMap(length =>
+  [undefined, Number.NaN, Infinity, -Infinity].flatMap((bad, k) => {
+    if (length === 0 && k > 0) return [];
+    const at = Math.min(length - 1, Math.floor((length * k) / 3));
+    const input = floats([length], i => (bad !== undefined && i === at ? bad : uniform() * 3e38));
+    const title = `nonFinite [${length}] with ${bad ?? 'nothing'} at ${at}, seed ${SEED}`;
+    return [{ title, kernel: nonFinite, params: {}, inputs: [input], tolerance: EXACT }];
+  }),
+);
+
+export const cases: readonly ConformanceCase[] = [...shaped, ...further, ...searches, ...finiteness];
