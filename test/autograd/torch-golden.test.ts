@@ -88,8 +88,8 @@ const batchNorm: Check = async (g, one) => {
   const runningMean = g.tensor(g.values('running_mean'));
   const runningVariance = g.tensor(g.values('running_var'));
   const shared = { runningMean, runningVariance, momentum: one.momentum as number, epsilon: one.eps as number };
-  for (const training of [true, false]) {
-    // PyTorch's evaluation ran after the training step, on the statistics that it left.
+  // PyTorch's evaluation used the statistics from before the training step.
+  for (const training of [false, true]) {
     const suffix = training ? '' : '_eval';
     const upstream = g.tensor(g.image(`gy${suffix}`));
     const { value, grads } = w.valueAndGrad(
