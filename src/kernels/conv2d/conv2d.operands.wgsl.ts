@@ -129,7 +129,7 @@ fn store(part: u32, matrix: u32, row: u32, column4: u32, value: vec4f) {
   if (column4 >= sizes.columnVectors) {
     return;
   }
-  let result = ${params.activation === 'relu' && !partial ? 'max(value, vec4f())' : 'value'};
+  let result = finished(value);
   let start = part * sizes.outputLength + row * sizes.filters + matrix * sizes.groupFilters + column4 * 4u;
   ${storeColumns(vectors)}
 }`,

@@ -5,7 +5,8 @@
 import type { Spec, WebGpuAdapterInfo, WgslVariant } from '../../devices/kernel.ts';
 import { type Contraction, planContraction } from '../matmul/matmul.contraction.wgsl.ts';
 import { registerTile } from '../matmul/matmul.registers.wgsl.ts';
-import { hasSubgroupTiles } from '../matmul/matmul.wgsl.ts';
+import { chooseWorkgroupTile, hasSubgroupTiles, hasWorkgroupTiles } from '../matmul/matmul.wgsl.ts';
+import { workgroupTile } from '../matmul/matmul.workgroup.wgsl.ts';
 import {
   type Conv2dOperandOptions,
   forwardContraction,
@@ -27,6 +28,15 @@ function variantsOf<P>(
           contraction(specs, params, { vectorsAlongK: false }),
           registerTile({ lanes: subgroupSize, rows: 32, vectors: 1, wantedWorkgroups: 8 }),
         ),
+    },
+    {
+      name: 'workgroup-tiles',
+      applies: (_specs, _params, adapter) => hasWorkgroupTiles(adapter),
+      prefers: (_specs, _params, adapter) => !adapter.isSoftware,
+      plan: (specs, params) => {
+        const whole = contraction(specs, params, { vectorsAlongK: true });
+        return planContraction(whole, workgroupTile(chooseWorkgroupTile(whole)));
+      },
     },
     {
       name: 'registers',

@@ -37,7 +37,7 @@ export interface Contraction {
   segments(parts: number): { count: number; length: number };
   readonly loadA: 'element' | 'alongK' | 'alongRows';
   readonly loadB: 'columns' | 'alongK';
-  /** The WGSL described above. When `partial`, sums start at zero and are stored without activation. */
+  /** The WGSL described above. When `partial`, sums start at zero; `finished` leaves them without activation. */
   operands(partial: boolean): string;
   /** Some segments contribute nothing to some matrices: WGSL also declares `skips(matrix, segment) -> bool`. */
   readonly skipsSegments?: boolean;
@@ -79,19 +79,34 @@ const COMMON_SIZES = [
   'rowTiles',
   'columnTiles',
   'outputLength',
+  'relu',
 ] as const;
 
-/** `struct Sizes` with the common members and the family's own, bound as the uniform block at `binding`. */
+/** ReLU by bit patterns: `max(NaN, 0)` may be 0, and a NaN must stay one to be noticed. */
+const RELU = /* wgsl */ `fn relu(value: vec4f) -> vec4f {
+  let bits = bitcast<vec4u>(value);
+  let negative = (bits > vec4u(0x80000000u)) & (bits <= vec4u(0xff800000u));
+  return select(value, vec4f(), negative);
+}`;
+
+/** `struct Sizes` with the common members and the family's own, bound at `binding`, and the function `finished`. */
 export function sizesStruct(own: Contraction['sizes'], binding: number): string {
   const members = [...COMMON_SIZES, ...own.map(([name]) => name)];
   return /* wgsl */ `struct Sizes {
 ${members.map(name => `  ${name}: u32,`).join('\n')}
 }
-@group(0) @binding(${binding}) var<uniform> sizes: Sizes;`;
+@group(0) @binding(${binding}) var<uniform> sizes: Sizes;
+
+${RELU}
+
+// The activation, which is told by the uniform block so that it needs no pipeline of its own.
+fn finished(value: vec4f) -> vec4f {
+  return select(value, relu(value), sizes.relu != 0u);
+}`;
 }
 
 export function planContraction(contraction: Contraction, strategy: TileStrategy): WgslPlan {
-  const { matrices, rows, columns, outputLength, before, bias } = contraction;
+  const { matrices, rows, columns, outputLength, before, bias, activation } = contraction;
   const rowTiles = Math.ceil(rows / strategy.rows);
   const columnTiles = Math.ceil(columns / strategy.columns);
   const tiles = matrices * rowTiles * columnTiles;
@@ -109,6 +124,7 @@ export function planContraction(contraction: Contraction, strategy: TileStrategy
     rowTiles,
     columnTiles,
     outputLength,
+    relu: activation === 'relu' && !partial ? 1 : 0,
   };
   const prepared = before?.scratch.length ?? 0;
   const inputs = partial || !bias ? contraction.inputs : [...contraction.inputs, bias.slot];
@@ -154,6 +170,7 @@ struct Sizes {
 @group(0) @binding(1) var<storage, read_write> result: array<${type}>;
 ${bias ? `@group(0) @binding(2) var<storage, read> bias: array<${type}>;` : ''}
 @group(0) @binding(${bias ? 3 : 2}) var<uniform> sizes: Sizes;
+${activation === 'relu' ? RELU : ''}
 
 @compute @workgroup_size(${SUM_WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -165,7 +182,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var part = 0u; part < sizes.parts; part++) {
     sum += partials[part * sizes.length + i];
   }
-  result[i] = ${activation === 'relu' ? `max(sum, ${type}())` : 'sum'};
+  result[i] = ${activation !== 'relu' ? 'sum' : vectors ? 'relu(sum)' : 'relu(vec4f(sum)).x'};
 }
 `;
   return {

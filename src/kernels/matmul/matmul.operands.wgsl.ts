@@ -50,7 +50,6 @@ export function matmulContraction(
         loadB,
         axes,
         hasBias: hasBias && !partial,
-        relu: activation === 'relu' && !partial,
       }),
     sizes: [
       ['terms', k],
@@ -74,7 +73,10 @@ interface BatchAxis {
   readonly strideB: number;
 }
 
-/** The leading axes, innermost first, joined where both operands step through two of them as through one. */
+/**
+ * The leading axes, innermost first, joined where both operands step through two of them as through one. There are at
+ * least two, so that most products share one pipeline.
+ */
 function mergedBatchAxes({ batchShape, batchStridesA, batchStridesB }: MatmulSizes): BatchAxis[] {
   const axes: BatchAxis[] = [];
   for (let axis = batchShape.length - 1; axis >= 0; axis--) {
@@ -88,6 +90,7 @@ function mergedBatchAxes({ batchShape, batchStridesA, batchStridesB }: MatmulSiz
       axes.push({ extent, strideA, strideB });
     }
   }
+  while (axes.length < 2) axes.push({ extent: 1, strideA: 0, strideB: 0 });
   return axes;
 }
 
@@ -100,10 +103,9 @@ interface OperandForms {
   readonly loadB: Contraction['loadB'];
   readonly axes: readonly BatchAxis[];
   readonly hasBias: boolean;
-  readonly relu: boolean;
 }
 
-function matmulOperands({ n, transposeA, transposeB, loadA, loadB, axes, hasBias, relu }: OperandForms): string {
+function matmulOperands({ n, transposeA, transposeB, loadA, loadB, axes, hasBias }: OperandForms): string {
   const columnVectors = n % 4 === 0;
   const typeA = loadA === 'element' ? 'f32' : 'vec4f';
   const typeB = loadB === 'alongK' || (!transposeB && columnVectors) ? 'vec4f' : 'f32';
@@ -140,7 +142,7 @@ fn store(part: u32, matrix: u32, row: u32, column4: u32, value: vec4f) {
   if (row >= sizes.rows || column4 >= sizes.columnVectors) {
     return;
   }
-  let result = ${relu ? 'max(value, vec4f())' : 'value'};
+  let result = finished(value);
   let start = part * sizes.outputLength + (matrix * sizes.rows + row) * sizes.columns + column4 * 4u;
   ${columnVectors ? 'c[start / 4u] = result;' : STORE_ELEMENTS}
 }`;
