@@ -1,5 +1,11 @@
 import type { Kernel } from '../../devices/kernel.ts';
 import {
+  crossEntropyGradientWasm,
+  crossEntropySoftGradientWasm,
+  crossEntropySoftWasm,
+  crossEntropyWasm,
+} from './crossentropy.wasm.ts';
+import {
   crossEntropyGradientReference,
   crossEntropyReference,
   crossEntropySoftGradientReference,
@@ -21,16 +27,7 @@ import {
   softmaxDefinition,
   softmaxGradientDefinition,
 } from './softmax.ts';
-import {
-  crossEntropyGradientWasm,
-  crossEntropySoftGradientWasm,
-  crossEntropySoftWasm,
-  crossEntropyWasm,
-  logSoftmaxGradientWasm,
-  logSoftmaxWasm,
-  softmaxGradientWasm,
-  softmaxWasm,
-} from './softmax.wasm.ts';
+import { logSoftmaxGradientWasm, logSoftmaxWasm, softmaxGradientWasm, softmaxWasm } from './softmax.wasm.ts';
 import {
   crossEntropyGradientWgsl,
   crossEntropySoftGradientWgsl,
