@@ -25,6 +25,8 @@ const ROWS: readonly (readonly string[])[] = [
   ['cli'],
 ];
 const MOST_LINES = 400;
+/** One closed algebra: each of its types makes values of the others, so a cut would be a circle. */
+const LONG_FOR_A_REASON: ReadonlySet<string> = new Set(['devices/wasm/assembler/expressions.ts']);
 const EMPTY_NAMES = /^(utils?|helpers?|common|misc)(\.|$)/;
 /** Packages that work in Node only. Every built-in module does too, with `node:` or without. */
 const NODE_PACKAGES = ['webgpu', 'pngjs', 'commander'];
@@ -201,7 +203,7 @@ function emptyNames(sources: Sources): string[] {
 function longFiles(sources: Sources): string[] {
   const lines = (source: string): number => source.trimEnd().split('\n').length;
   return [...sources]
-    .filter(([, source]) => lines(source) > MOST_LINES)
+    .filter(([file, source]) => lines(source) > MOST_LINES && !LONG_FOR_A_REASON.has(file))
     .map(([path, s]) => `${path}: ${lines(s)} lines`);
 }
 

@@ -9,20 +9,10 @@ import { retain } from '../devices/storage.ts';
 import { onesLike, zerosLike } from '../tensor/creation.ts';
 import { tidy } from '../tensor/lifetime.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { VectorJacobianProduct } from './op.ts';
+import type { SavedArray, VectorJacobianProduct } from './operation.ts';
 import { accumulateInto, add } from './ops/elementwise.ts';
 import { identity } from './ops/layout.ts';
-import {
-  type GradientHook,
-  leafNode,
-  nodeOf,
-  noGrad,
-  type SavedArray,
-  share,
-  type TapeNode,
-  withLabel,
-  withRecording,
-} from './tape.ts';
+import { type GradientHook, leafNode, nodeOf, noGrad, share, type TapeNode, withLabel, withRecording } from './tape.ts';
 
 /**
  * Replacement vector-Jacobian products by op name. `otherwise` says what happens to ops without a rule: their own

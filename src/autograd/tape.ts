@@ -4,19 +4,11 @@
  * backward pass; nodes are reference counted like storage, so a graph that is never differentiated goes with its last
  * tensor. Backward passes live in `backward.ts`.
  */
-import type { DType } from '../devices/dtype.ts';
 import { UsageError } from '../devices/errors.ts';
 import type { Shape } from '../devices/shape.ts';
 import { release, retain, type Storage } from '../devices/storage.ts';
 import { type GraphNode, Tensor } from '../tensor/tensor.ts';
-import type { Op } from './op.ts';
-
-/** An array that a node keeps alive for its gradient. */
-export interface SavedArray {
-  readonly storage: Storage;
-  readonly shape: Shape;
-  readonly dtype: DType;
-}
+import type { Op, SavedArray } from './operation.ts';
 
 /** Where a leaf's gradient is collected: the first contribution after `isFresh` was cleared writes, later ones add. */
 export interface GradientDestination {

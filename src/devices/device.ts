@@ -5,9 +5,24 @@
 import type { DType, TypedArray } from './dtype.ts';
 import type { Kernel } from './kernel.ts';
 import type { Shape } from './shape.ts';
-import type { Allocation, Storage } from './storage.ts';
 
 export type DeviceKind = 'reference' | 'wasm' | 'webgpu';
+
+/** A block of device memory. `buffer` is the device's own handle: a typed array, an address, a GPUBuffer. */
+export interface Allocation {
+  readonly device: Device;
+  readonly buffer: unknown;
+  readonly bytes: number;
+  references: number;
+}
+
+/** `length` elements of `dtype`, starting `byteOffset` bytes into an allocation. */
+export interface Storage {
+  readonly allocation: Allocation;
+  readonly byteOffset: number;
+  readonly length: number;
+  readonly dtype: DType;
+}
 
 /** A storage with the shape in which a kernel shall see it. */
 export interface Operand {

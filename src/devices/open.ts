@@ -6,7 +6,7 @@ import type { Device, DeviceKind } from './device.ts';
 import { UsageError } from './errors.ts';
 import { isNode } from './platform.ts';
 import type { WasmOptions } from './wasm/device.ts';
-import type { OpenWebGpuOptions } from './webgpu/open.node.ts';
+import type { OpenWebGpuOptions } from './webgpu/options.ts';
 
 export type DeviceChoice = DeviceKind | 'auto';
 

@@ -3,24 +3,9 @@
  * arena and the tape's saved values all hold on to one allocation, and it goes back to the device's pool when the last
  * holder lets go. Nothing here knows tensors.
  */
-import type { Device } from './device.ts';
-import type { DType } from './dtype.ts';
+import type { Storage } from './device.ts';
 
-/** A block of device memory. `buffer` is the device's own handle: a typed array, an address, a GPUBuffer. */
-export interface Allocation {
-  readonly device: Device;
-  readonly buffer: unknown;
-  readonly bytes: number;
-  references: number;
-}
-
-/** `length` elements of `dtype`, starting `byteOffset` bytes into an allocation. */
-export interface Storage {
-  readonly allocation: Allocation;
-  readonly byteOffset: number;
-  readonly length: number;
-  readonly dtype: DType;
-}
+export type { Allocation, Storage } from './device.ts';
 
 /** Offsets of views must be multiples of this (WebGPU's minStorageBufferOffsetAlignment). */
 export const VIEW_ALIGNMENT = 256;

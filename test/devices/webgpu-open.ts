@@ -4,7 +4,8 @@ import type { Operand } from '../../src/devices/device.ts';
 import type { Shape } from '../../src/devices/shape.ts';
 import type { Storage } from '../../src/devices/storage.ts';
 import type { WebGpuDevice } from '../../src/devices/webgpu/device.ts';
-import { type OpenWebGpuOptions, openWebGpuDevice } from '../../src/devices/webgpu/open.node.ts';
+import { openWebGpuDevice } from '../../src/devices/webgpu/open.node.ts';
+import type { OpenWebGpuOptions } from '../../src/devices/webgpu/options.ts';
 
 let reason: string | undefined;
 try {

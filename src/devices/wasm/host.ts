@@ -3,8 +3,6 @@
  * it, and the engine's switches. Node and browsers each have their twin of this.
  */
 
-import { isNode } from '../platform.ts';
-
 /** A started worker thread. */
 export interface WorkerThread {
   terminate(): Promise<void>;
@@ -35,8 +33,4 @@ export interface WasmHost {
   compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
   /** Switches relaxed SIMD on where it hides behind a flag. */
   enableRelaxedSimd(): void;
-}
-
-export async function openHost(): Promise<WasmHost> {
-  return isNode ? (await import('./host.node.ts')).nodeHost : (await import('./host.browser.ts')).browserHost;
 }

@@ -14,6 +14,7 @@ import { DispatchCache, type Range, rangeOf } from './bind-groups.ts';
 import { BufferPool, type PooledBuffer, paddedBytes, Usage } from './buffers.ts';
 import { RecordedCapture, type WebGpuAllocation } from './captures.ts';
 import { Failures } from './failures.ts';
+import type { WebGpuDeviceOptions } from './options.ts';
 import { PipelineCache, tidy } from './pipelines.ts';
 import { PlanCache } from './plans.ts';
 import { createProfiler } from './profiler.ts';
@@ -27,11 +28,6 @@ const MAP_MODE_READ = 1;
 
 /** Batches between looks for idle memory. */
 const TRIM_EVERY = 256;
-
-export interface WebGpuDeviceOptions {
-  /** Dispatches per submission; default 32. */
-  readonly batchSize?: number;
-}
 
 export class WebGpuDevice implements Device {
   readonly kind = 'webgpu';

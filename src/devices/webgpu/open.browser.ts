@@ -1,10 +1,9 @@
 /** Opens the WebGPU device in a browser. */
 
 import { acquireAdapter } from './adapter.browser.ts';
-import { type AdapterOptions, requestDevice } from './adapter.ts';
-import { WebGpuDevice, type WebGpuDeviceOptions } from './device.ts';
-
-export type OpenWebGpuOptions = AdapterOptions & WebGpuDeviceOptions;
+import { requestDevice } from './adapter.ts';
+import { WebGpuDevice } from './device.ts';
+import type { OpenWebGpuOptions } from './options.ts';
 
 /** The WebGPU device of this page. Throws DeviceError with one sentence when there is no adapter. */
 export async function openWebGpuDevice(options: OpenWebGpuOptions = {}): Promise<WebGpuDevice> {
