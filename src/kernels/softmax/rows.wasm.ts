@@ -63,10 +63,13 @@ function tailAt(f: FunctionBuilder, offset: number, lanes: number): Columns {
   };
 }
 
-/** The largest of a row's logits, in all lanes; NaN if there is one. */
+/**
+ * The largest of a row's logits, in all lanes. `pmax` is one instruction and passes over a NaN; the sum of exponentials
+ * does not, and carries it to every output.
+ */
 export function rowMaximum(f: FunctionBuilder, classes: number, row: I32): F32x4 {
   const best = f.let(splat(Number.NEGATIVE_INFINITY));
-  forEachColumns(f, classes, columns => f.set(best, best.max(columns.load(row, Number.NEGATIVE_INFINITY))));
+  forEachColumns(f, classes, columns => f.set(best, best.pmax(columns.load(row, Number.NEGATIVE_INFINITY))));
   const pairs = f.let(best.max(best.shuffle(best, 2, 3, 0, 1)));
   return f.let(pairs.lane(0).max(pairs.lane(1)).splat());
 }
