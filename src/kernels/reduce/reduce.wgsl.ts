@@ -8,15 +8,20 @@ import { input, output, type Slot, type Spec, scratch, type WebGpuAdapterInfo } 
 import { normalizeAxes, sizeOf } from '../../devices/shape.ts';
 import { f32Bits } from '../../devices/webgpu/uniforms.ts';
 import { type ReduceOp, type ReduceParams, type ReduceStep, reducedCount, reduceSteps } from './reduce.ts';
-import { chunksOf, type StepShape, stepPass, stepShape, type WgslFold } from './steps.wgsl.ts';
+import { chunksOf, type StepForm, type StepShape, stepPass, stepShape, type WgslFold } from './steps.wgsl.ts';
 
 /** The passes of a chain of steps. Only the first pass reads through `fold.load`, only the last one divides. */
-export function stepsPlan(fold: WgslFold, steps: readonly ReduceStep[], adapter: WebGpuAdapterInfo): WgslPlan {
+export function stepsPlan(
+  fold: WgslFold,
+  steps: readonly ReduceStep[],
+  form: StepForm,
+  adapter: WebGpuAdapterInfo,
+): WgslPlan {
   const shapes: StepShape[] = [];
   for (const { outer, extent, inner } of steps) {
     let left = extent;
     for (;;) {
-      const shape = stepShape(outer, left, inner);
+      const shape = stepShape(outer, left, inner, form);
       shapes.push(shape);
       if (chunksOf(shape) === 1) break;
       left = chunksOf(shape);
@@ -54,25 +59,34 @@ function identityOf(op: ReduceOp, type: 'f32' | 'i32'): number {
   return op === 'prod' ? f32Bits(1) : 0;
 }
 
-export const reduceWgsl: readonly WgslVariant<ReduceParams>[] = [
-  {
-    name: 'chunked',
+/** Both forms of a kernel that is one chain of steps. */
+function variants<P>(
+  chain: (spec: Spec, params: P) => { fold: WgslFold; steps: readonly ReduceStep[] },
+): WgslVariant<P>[] {
+  return (['tree', 'serial'] as const).map(form => ({
+    name: form,
     applies: () => true,
-    plan([{ shape, dtype }], { op, axes }, adapter) {
-      const normal = normalizeAxes(axes, shape.length, op);
-      const type = dtype === 'int32' ? 'i32' : 'f32';
-      const fold: WgslFold = {
-        type,
-        readType: type,
-        load: op === 'sumOfSquares' ? 'x * x' : 'x',
-        combine: COMBINE[op],
-        identity: identityOf(op, type),
-        divisor: op === 'mean' ? reducedCount(shape, normal) : 1,
-      };
-      return stepsPlan(fold, reduceSteps(shape, normal), adapter);
+    prefers: (_, __, adapter) => form === 'serial' || !adapter.isSoftware,
+    plan([spec], params, adapter) {
+      const { fold, steps } = chain(spec, params);
+      return stepsPlan(fold, steps, form, adapter);
     },
-  },
-];
+  }));
+}
+
+export const reduceWgsl: readonly WgslVariant<ReduceParams>[] = variants(({ shape, dtype }, { op, axes }) => {
+  const normal = normalizeAxes(axes, shape.length, op);
+  const type = dtype === 'int32' ? 'i32' : 'f32';
+  const fold: WgslFold = {
+    type,
+    readType: type,
+    load: op === 'sumOfSquares' ? 'x * x' : 'x',
+    combine: COMBINE[op],
+    identity: identityOf(op, type),
+    divisor: op === 'mean' ? reducedCount(shape, normal) : 1,
+  };
+  return { fold, steps: reduceSteps(shape, normal) };
+});
 
 /** The largest of flags that are 1 where the exponent bits are all set. */
 const NON_FINITE: WgslFold = {
@@ -84,10 +98,7 @@ const NON_FINITE: WgslFold = {
   divisor: 1,
 };
 
-export const nonFiniteWgsl: readonly WgslVariant<Record<string, never>>[] = [
-  {
-    name: 'chunked',
-    applies: () => true,
-    plan: ([{ shape }], _, adapter) => stepsPlan(NON_FINITE, [{ outer: 1, extent: sizeOf(shape), inner: 1 }], adapter),
-  },
-];
+export const nonFiniteWgsl: readonly WgslVariant<Record<string, never>>[] = variants(({ shape }) => ({
+  fold: NON_FINITE,
+  steps: [{ outer: 1, extent: sizeOf(shape), inner: 1 }],
+}));

@@ -1,7 +1,9 @@
 /**
- * One reduction step in WGSL, [outer, extent, inner] -> [outer, chunks, inner]. A workgroup takes one chunk and up to 64
- * neighbouring columns; its invocations walk down the rows side by side, so that they read memory in order, and meet in a
- * tree. Short extents need no tree: one invocation per output. Where sizes allow, a column is a vector of four.
+ * One reduction step in WGSL, [outer, extent, inner] -> [outer, chunks, inner], in two forms. `tree`: a workgroup takes one
+ * chunk and up to 64 neighbouring columns; its invocations walk down the rows side by side, so that they read memory in
+ * order, and meet in a tree in workgroup memory. `serial`: an invocation takes one chunk of one column, which suits short
+ * extents everywhere, and software adapters, where workgroup memory and barriers are slow. Where sizes allow, a column
+ * is a vector of four.
  */
 import type { Slot, WebGpuAdapterInfo, WgslPass } from '../../devices/kernel.ts';
 import { linearGrid, linearIndex } from '../../devices/webgpu/dispatch.ts';
@@ -32,28 +34,34 @@ export interface StepShape {
   readonly width: 1 | 4;
   readonly horizontal: boolean;
   readonly chunk: number;
+  readonly form: StepForm;
 }
+
+export type StepForm = 'tree' | 'serial';
 
 const WORKGROUP = 256;
 /** Rows per invocation of a cut extent, and at most where outputs alone make enough workgroups. */
 const ROWS = 16;
 const MOST_ROWS = 64;
 /** Extents up to this are left to one invocation per output. */
-const SERIAL = 32;
+const SHORT = 32;
+/** Rows in a serial chunk. */
+const SERIAL_ROWS = 64;
 
 const columnsOf = (units: number): number => Math.min(64, 2 ** Math.ceil(Math.log2(Math.max(1, units))));
 
-/** How a step is cut: one entry per pass. */
-export function stepShape(outer: number, extent: number, inner: number): StepShape {
+/** How a step is cut for one pass. Chains of additions stay short: 64 or fewer, then the tree or the next pass. */
+export function stepShape(outer: number, extent: number, inner: number, form: StepForm): StepShape {
   const horizontal = inner === 1 && extent % 4 === 0 && extent >= 4;
   const width = horizontal || (inner > 1 && inner % 4 === 0) ? 4 : 1;
   const units = horizontal ? 1 : inner / width;
   const rows = horizontal ? extent / 4 : extent;
+  const shape = { outer, extent: rows, units, width, horizontal } as const;
+  if (form === 'serial' || rows <= SHORT) return { ...shape, chunk: SERIAL_ROWS, form: 'serial' };
   const columns = columnsOf(units);
   const rowLanes = WORKGROUP / columns;
-  const groups = outer * Math.ceil(units / columns);
-  const enough = rows <= SERIAL || (groups >= 64 && rows <= rowLanes * MOST_ROWS);
-  return { outer, extent: rows, units, width, horizontal, chunk: enough ? Math.max(1, rows) : rowLanes * ROWS };
+  const enoughGroups = outer * Math.ceil(units / columns) >= 64;
+  return { ...shape, chunk: rowLanes * (enoughGroups ? MOST_ROWS : ROWS), form };
 }
 
 export const chunksOf = ({ extent, chunk }: StepShape): number => Math.max(1, Math.ceil(extent / chunk));
@@ -91,16 +99,21 @@ fn store(i: u32, value: T) {
 `;
 }
 
-/** An invocation per output. */
+/** An invocation per chunk of a column. */
 function serialSource(fold: WgslFold, shape: StepShape): string {
   return /* wgsl */ `${prelude(fold, shape)}
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   ${linearIndex(WORKGROUP)}
   if (i >= params.count) { return; }
-  let first = (i / params.units) * params.extent * params.units + i % params.units;
+  let part = i / params.units;
+  let first = (part % params.chunks) * params.chunk;
+  let past = min(first + params.chunk, params.extent);
+  let base = (part / params.chunks) * params.extent;
   var total = T(params.identity);
-  for (var row = 0u; row < params.extent; row++) { total = combine(total, load(first + row * params.units)); }
+  for (var row = first; row < past; row++) {
+    total = combine(total, load((base + row) * params.units + i % params.units));
+  }
   store(i, total);
 }
 `;
@@ -144,13 +157,13 @@ fn main(
 `;
 }
 
-/** The pass of one step; `isLast` says whether this pass divides. */
+/** One pass over a step. */
 export function stepPass(fold: WgslFold, shape: StepShape, from: Slot, to: Slot, adapter: WebGpuAdapterInfo): WgslPass {
   const { outer, extent, units, chunk } = shape;
   const chunks = chunksOf(shape);
-  const isSerial = chunks === 1 && extent <= SERIAL;
+  const isSerial = shape.form === 'serial';
   const tiles = Math.ceil(units / columnsOf(units));
-  const count = isSerial ? outer * units : outer * chunks * tiles;
+  const count = outer * chunks * (isSerial ? units : tiles);
   const divisor = fold.type === 'f32' ? f32Bits(fold.divisor) : fold.divisor;
   return {
     source: isSerial ? serialSource(fold, shape) : treeSource(fold, shape),
