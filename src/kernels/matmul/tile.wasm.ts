@@ -13,7 +13,7 @@
  * 12, step 16), the rows of a matrix as they lie (offsets i * row length, step 4) or, in a convolution, neighbouring
  * pixels (offsets i * channels) or taps.
  */
-import { type F32x4, type FunctionBuilder, f32x4, I32, type I32Like } from '../../devices/wasm/assembler/module.ts';
+import { F32x4, type FunctionBuilder, f32x4, I32, type I32Like } from '../../devices/wasm/assembler/module.ts';
 
 /** Rows and columns of the tile that fills the register file. */
 export const TILE_ROWS = 4;
@@ -67,6 +67,13 @@ export class RegisterTile {
       row.forEach((accumulator, j) => {
         visit(accumulator, i, j);
       });
+    });
+  }
+
+  /** Starts from zeros. */
+  clear(): void {
+    this.#each(accumulator => {
+      this.#f.set(accumulator, F32x4.constant(0, 0, 0, 0));
     });
   }
 
