@@ -49,7 +49,7 @@ export interface Contraction {
   /** Bias that the second pass adds, as a slot; element of it = output index % columns of the bias. */
   readonly bias?: { readonly slot: Slot; readonly length: number };
   readonly activation: FusedActivation;
-  /** Passes that prepare scratch arrays which `inputs` names (transposed filters), and their specs. */
+  /** Passes that prepare scratch arrays which `inputs` names (transposed copies), and their specs. */
   readonly before?: { readonly passes: readonly WgslPass[]; readonly scratch: readonly Spec[] };
 }
 

@@ -2,32 +2,42 @@
  * How the operands of a matrix product are addressed: A and B row-major or transposed in place, any number of broadcast
  * leading axes, four elements to a load wherever the sizes allow it.
  */
-import { input, output, type Spec } from '../../devices/kernel.ts';
+import { input, output, type Slot, type Spec, scratch, type WgslPass } from '../../devices/kernel.ts';
 import { type Contraction, sizesStruct } from './matmul.contraction.wgsl.ts';
+import { transposedCopy, wantsTransposedCopy } from './matmul.transpose.wgsl.ts';
 import { type MatmulParams, type MatmulSizes, matmulSizes } from './matmul.ts';
 
+/** What a tile strategy likes to read. */
 export interface MatmulOperandOptions {
-  /** Load four elements of A along k (row-major A). Real GPUs like it; lavapipe prefers one at a time (README). */
+  /** Four elements at a time along k, from row-major A and transposed B. */
   readonly vectorsAlongK: boolean;
+  /** Transposed copies of operands whose rows would collide in a CPU's cache; see matmul.transpose.wgsl.ts. */
+  readonly copies: boolean;
 }
 
 export function matmulContraction(
   specs: readonly Spec[],
   params: MatmulParams,
-  { vectorsAlongK }: MatmulOperandOptions,
+  { vectorsAlongK, copies }: MatmulOperandOptions,
 ): Contraction {
   const sizes = matmulSizes(specs, params);
   const { batch, m, n, k } = sizes;
-  const { transposeA, transposeB, activation } = params;
+  const { activation } = params;
   const hasBias = specs.length > 2;
-  const loadA = transposeA
-    ? m % 4 === 0
-      ? 'alongRows'
-      : 'element'
-    : vectorsAlongK && k % 4 === 0
-      ? 'alongK'
-      : 'element';
-  const loadB = transposeB && vectorsAlongK && k % 4 === 0 ? 'alongK' : 'columns';
+  const made: { pass: WgslPass; spec: Spec }[] = [];
+  const copied = (operand: number, wanted: boolean): Slot => {
+    if (!wanted) return input(operand);
+    made.push(transposedCopy(input(operand), specs[operand].shape, made.length));
+    return scratch(made.length - 1);
+  };
+  const copyA = copies && !params.transposeA && wantsTransposedCopy(m, k);
+  const copyB = copies && params.transposeB && wantsTransposedCopy(n, k);
+  const inputs = [copied(0, copyA), copied(1, copyB)];
+  const transposeA = params.transposeA || copyA;
+  const transposeB = params.transposeB && !copyB;
+  const quadsAlongK = vectorsAlongK && k % 4 === 0;
+  const loadA = transposeA ? (m % 4 === 0 ? 'alongRows' : 'element') : quadsAlongK ? 'alongK' : 'element';
+  const loadB = transposeB && quadsAlongK ? 'alongK' : 'columns';
   const axes = mergedBatchAxes(sizes);
   return {
     matrices: batch,
@@ -59,11 +69,12 @@ export function matmulContraction(
         [`strideB${axis}`, strideB],
       ]),
     ],
-    inputs: [input(0), input(1)],
+    inputs,
     output: output(0),
     outputLength: batch * m * n,
     bias: hasBias ? { slot: input(2), length: n } : undefined,
     activation,
+    before: { passes: made.map(({ pass }) => pass), scratch: made.map(({ spec }) => spec) },
   };
 }
 

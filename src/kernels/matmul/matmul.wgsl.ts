@@ -29,7 +29,7 @@ const subgroups: WgslVariant<MatmulParams> = {
   prefers: (_specs, _params, adapter) => adapter.isSoftware,
   plan: (specs, params, { subgroupSize }) =>
     planContraction(
-      matmulContraction(specs, params, { vectorsAlongK: false }),
+      matmulContraction(specs, params, { vectorsAlongK: false, copies: true }),
       registerTile({ lanes: subgroupSize, rows: 32, vectors: 1, wantedWorkgroups: 8 }),
     ),
 };
@@ -57,7 +57,7 @@ const workgroups: WgslVariant<MatmulParams> = {
   applies: (_specs, _params, adapter) => hasWorkgroupTiles(adapter),
   prefers: (_specs, _params, adapter) => !adapter.isSoftware,
   plan: (specs, params) => {
-    const contraction = matmulContraction(specs, params, { vectorsAlongK: true });
+    const contraction = matmulContraction(specs, params, { vectorsAlongK: true, copies: false });
     return planContraction(contraction, workgroupTile(chooseWorkgroupTile(contraction)));
   },
 };
@@ -67,7 +67,7 @@ const registers: WgslVariant<MatmulParams> = {
   applies: () => true,
   plan: (specs: readonly Spec[], params) =>
     planContraction(
-      matmulContraction(specs, params, { vectorsAlongK: false }),
+      matmulContraction(specs, params, { vectorsAlongK: false, copies: true }),
       registerTile({ lanes: 1, rows: 8, vectors: 2, wantedWorkgroups: 2 }),
     ),
 };
