@@ -4,7 +4,7 @@
  */
 import type { DType } from '../../devices/dtype.ts';
 import { bytesPerElement } from '../../devices/dtype.ts';
-import { input, output, type Spec, type WasmPlan, type WasmVariant } from '../../devices/kernel.ts';
+import { input, output, type Spec, type WasmPass, type WasmPlan, type WasmVariant } from '../../devices/kernel.ts';
 import { type Shape, sizeOf } from '../../devices/shape.ts';
 import type { F32x4, I32x4 } from '../../devices/wasm/assembler/module.ts';
 import { i32, splatI32, wasmProgram } from '../../devices/wasm/assembler/module.ts';
@@ -140,15 +140,17 @@ export const accumulateWasm = only<NoParams>(([x]) => {
 
 const FILL_BLOCK = 65536;
 
-/** memory.fill for bytes and zeros, else vector stores; a task is 64 KiB. */
-export const fillWasm = only<FillParams>((_, { value, shape, dtype }) => {
-  const bytes = sizeOf(shape) * bytesPerElement(dtype);
-  const number = numberOf(value, 'fill');
-  const bits = dtype === 'float32' ? f32Bits(number) : number;
+/** Fills `bytes` bytes of the output: memory.fill for bytes and zeros, else vector stores; a task is 64 KiB. */
+export function fillPass(value: number, dtype: DType, bytes: number): WasmPass {
+  const bits = dtype === 'float32' ? f32Bits(value) : value;
   const program = dtype === 'uint8' || bits === 0 ? fillBytes : fillWords;
   const args = [output(0), bits | 0, bytes];
-  return { passes: [{ program, entry: 'run', tasks: Math.ceil(bytes / FILL_BLOCK), args, grain: 8 }] };
-});
+  return { program, entry: 'run', tasks: Math.ceil(bytes / FILL_BLOCK), args, grain: 8 };
+}
+
+export const fillWasm = only<FillParams>((_, { value, shape, dtype }) => ({
+  passes: [fillPass(numberOf(value, 'fill'), dtype, sizeOf(shape) * bytesPerElement(dtype))],
+}));
 
 const fillSignature = { start: i32, end: i32, out: i32, value: i32, bytes: i32 };
 

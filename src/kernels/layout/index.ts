@@ -1,4 +1,6 @@
 import type { Kernel } from '../../devices/kernel.ts';
+import { gatherWasm, oneHotWasm, scatterAddWasm } from './indexing.wasm.ts';
+import { gatherWgsl, oneHotWgsl, scatterAddWgsl } from './indexing.wgsl.ts';
 import {
   broadcastToReference,
   concatReference,
@@ -30,6 +32,8 @@ import {
   type TransposeParams,
   transposeDefinition,
 } from './layout.ts';
+import { broadcastToWasm, concatWasm, padWasm, scatterSliceWasm, sliceWasm, transposeWasm } from './layout.wasm.ts';
+import { broadcastToWgsl, concatWgsl, padWgsl, scatterSliceWgsl, sliceWgsl, transposeWgsl } from './layout.wgsl.ts';
 
 export type {
   BroadcastToParams,
@@ -47,37 +51,57 @@ export type {
 export const transpose: Kernel<TransposeParams> = {
   ...transposeDefinition,
   reference: transposeReference,
-  wgsl: [],
-  wasm: [],
+  wgsl: transposeWgsl,
+  wasm: transposeWasm,
 };
 
-export const slice: Kernel<SliceParams> = { ...sliceDefinition, reference: sliceReference, wgsl: [], wasm: [] };
+export const slice: Kernel<SliceParams> = {
+  ...sliceDefinition,
+  reference: sliceReference,
+  wgsl: sliceWgsl,
+  wasm: sliceWasm,
+};
 
 export const scatterSlice: Kernel<ScatterSliceParams> = {
   ...scatterSliceDefinition,
   reference: scatterSliceReference,
-  wgsl: [],
-  wasm: [],
+  wgsl: scatterSliceWgsl,
+  wasm: scatterSliceWasm,
 };
 
-export const concat: Kernel<ConcatParams> = { ...concatDefinition, reference: concatReference, wgsl: [], wasm: [] };
+export const concat: Kernel<ConcatParams> = {
+  ...concatDefinition,
+  reference: concatReference,
+  wgsl: concatWgsl,
+  wasm: concatWasm,
+};
 
-export const pad: Kernel<PadParams> = { ...padDefinition, reference: padReference, wgsl: [], wasm: [] };
+export const pad: Kernel<PadParams> = { ...padDefinition, reference: padReference, wgsl: padWgsl, wasm: padWasm };
 
-export const gather: Kernel<GatherParams> = { ...gatherDefinition, reference: gatherReference, wgsl: [], wasm: [] };
+export const gather: Kernel<GatherParams> = {
+  ...gatherDefinition,
+  reference: gatherReference,
+  wgsl: gatherWgsl,
+  wasm: gatherWasm,
+};
 
 export const scatterAdd: Kernel<ScatterAddParams> = {
   ...scatterAddDefinition,
   reference: scatterAddReference,
-  wgsl: [],
-  wasm: [],
+  wgsl: scatterAddWgsl,
+  wasm: scatterAddWasm,
 };
 
-export const oneHot: Kernel<OneHotParams> = { ...oneHotDefinition, reference: oneHotReference, wgsl: [], wasm: [] };
+export const oneHot: Kernel<OneHotParams> = {
+  ...oneHotDefinition,
+  reference: oneHotReference,
+  wgsl: oneHotWgsl,
+  wasm: oneHotWasm,
+};
 
 export const broadcastTo: Kernel<BroadcastToParams> = {
   ...broadcastToDefinition,
   reference: broadcastToReference,
-  wgsl: [],
-  wasm: [],
+  wgsl: broadcastToWgsl,
+  wasm: broadcastToWasm,
 };
