@@ -39,6 +39,8 @@ interface Layout extends ReductionShape {
   readonly columns: number;
   readonly chunks: number;
   readonly chunkRows: number;
+  /** Rows that one invocation of an elementwise pass handles. */
+  readonly elementsPerLane: number;
   readonly maxGroups: number;
 }
 
@@ -65,6 +67,7 @@ function layoutOf(specs: readonly Spec[], adapter: WebGpuAdapterInfo): Layout {
     columns,
     chunks,
     chunkRows,
+    elementsPerLane: adapter.isSoftware ? 8 : 4,
     maxGroups: adapter.maxComputeWorkgroupsPerDimension,
   };
 }
@@ -83,10 +86,10 @@ interface Elementwise {
   readonly numbers?: readonly number[];
 }
 
-/** A dispatch over all rows and columns, four rows to an invocation. */
+/** A dispatch over all rows and columns, several rows to an invocation. */
 function elementwisePass(layout: Layout, { source, bindings, numbers = [] }: Elementwise): WgslPass {
   const { vector, columns, count, maxGroups } = layout;
-  const rowStep = Math.ceil(count / 4);
+  const rowStep = Math.ceil(count / layout.elementsPerLane);
   return {
     source: source(vector),
     bindings,

@@ -321,7 +321,7 @@ export function inputGradientSource(options: {
   });
 }
 
-/** Four rows of one column to an invocation, a quarter of all rows apart, so that neighbours read neighbours. */
+/** Several rows of one column to an invocation, rowStep rows apart, so that neighbours read neighbours. */
 function elementwise({ vector, bindings, numbers, column, element }: Body): string {
   return /* wgsl */ `
 ${types(vector)}
