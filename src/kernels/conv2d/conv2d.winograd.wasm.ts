@@ -2,11 +2,11 @@
  * Winograd F(4x4, 3x3) for stride 1, forward and input gradient (which is a forward pass over dy with flipped filters).
  *
  *  1. `filters` transforms the filters into 36 matrices U[e] of [C, K], packed in panels of 8 output channels.
- *  2. `convolve`: a task is a chunk of up to 32 tiles of 4 x 4 output pixels. It
- *       - transforms the 6 x 6 inputs of each tile into V[tile][e][C] (pixels beyond the image are zeros),
- *       - and for each block of 16 output channels multiplies M[e] = V[e] U[e], 36 small matrix products over the chunk's
- *         tiles, and transforms M[tile][e][16] into outputs, adding bias and ReLU.
- *     V (32 x 36 x 64 x 4 bytes = 288 KiB for 64 channels) and M (72 KiB) stay in the thread's L2; U streams through.
+ *  2. `convolve`: a task is a chunk of up to 16 tiles of 4 x 4 output pixels. It
+ *       - transforms the 6 x 6 inputs of each tile into V[tile][e][C],
+ *       - and for each block of 64 output channels multiplies M[e] = V[e] U[e], 36 small matrix products over the chunk's
+ *         tiles, and transforms M[tile][e][64] into outputs, adding bias and ReLU.
+ *     V and M (16 x 36 x 64 x 4 bytes = 144 KiB each for 64 channels) stay in the thread's L2; U streams through.
  *
  * A tile's 36 x C block is contiguous, so a transform writes memory in order; the register tile reaches its four rows
  * (tiles) through constant offsets. Blocks are padded to an odd number of cache lines: a power of two would put the same
@@ -14,8 +14,6 @@
  */
 import { input, output, type Spec, scratch, type WasmPlan, type WasmVariant } from '../../devices/kernel.ts';
 import {
-  F32x4,
-  type FunctionBuilder,
   type FunctionReference,
   I32,
   i32,
@@ -31,16 +29,14 @@ import {
   conv2dSizes,
 } from './conv2d.ts';
 import { defineFilterTransform } from './winograd.filters.wasm.ts';
+import { blockBytes, defineTileTransform, locateTile, oddLines, tileGrid, zerosBytes } from './winograd.tiles.wasm.ts';
 import { PRODUCTS, TILE_INPUTS, TILE_OUTPUTS, winogradTransforms } from './winograd.transforms.wasm.ts';
 
 /** Output channels whose products are held between multiplication and output transform. */
-const BLOCK_CHANNELS = 16;
-const MAX_CHUNK = 32;
+const MAX_BLOCK_CHANNELS = 64;
+const MAX_CHUNK = 16;
 const WANTED_TASKS = 8;
 const GRAIN_MULTIPLY_ADDS = 500_000;
-
-/** An odd number of cache lines that holds `bytes`. */
-export const oddLines = (bytes: number): number => (Math.ceil(bytes / 64) | 1) * 64;
 
 interface Layout {
   readonly height: number;
@@ -59,68 +55,13 @@ interface Layout {
   readonly chunk: number;
 }
 
-const tileGrid = ({ outputHeight, outputWidth }: Layout) => ({
-  down: Math.ceil(outputHeight / TILE_OUTPUTS),
-  across: Math.ceil(outputWidth / TILE_OUTPUTS),
-});
 const panelsOf = (channels: number): number => Math.ceil(channels / TILE_COLUMNS);
+/** Output channels per block: whole panels. */
+const blockChannels = ({ channelsOut }: Layout): number =>
+  Math.min(MAX_BLOCK_CHANNELS, panelsOf(channelsOut) * TILE_COLUMNS);
 /** Bytes of one tile's transformed inputs, and of its products for one block of output channels. */
 const inputBlock = ({ channelsIn }: Layout): number => oddLines(PRODUCTS * channelsIn * 4);
-const OUTPUT_BLOCK = oddLines(PRODUCTS * BLOCK_CHANNELS * 4);
-
-/** V: transforms the 6 x 6 pixels of one tile, all channels. */
-function defineInputTransform(m: ModuleBuilder, layout: Layout): FunctionReference {
-  const { height, width, channelsIn, relaxed } = layout;
-  const { input: transform } = winogradTransforms(relaxed);
-  const pixel = channelsIn * 4;
-  return m.inner(
-    { image: i32, top: i32, left: i32, zeros: i32, v: i32 },
-    undefined,
-    (f, { image, top, left, zeros, v }) => {
-      // Rows beyond the image are read from `zeros`; columns beyond it are not read at all.
-      const rows = Array.from({ length: TILE_INPUTS }, (_, i) => {
-        const y = f.let(top.add(i));
-        return f.let(y.ltU(height).select(image.add(y.mul(width).add(left).mul(pixel)), zeros));
-      });
-      const to = f.let(v);
-      f.for(0, TILE_INPUTS, 1, column => {
-        f.if(
-          left.add(column).ltU(width),
-          () => {
-            f.repeat(channelsIn / 4, () => {
-              const values = rows.map(row => f.let(row.f32x4()));
-              transform(f, values).forEach((value, i) => {
-                f.store(to, value, i * TILE_INPUTS * pixel);
-              });
-              for (const row of rows) f.advance(row, 16);
-              f.advance(to, 16);
-            });
-          },
-          () => {
-            f.repeat(channelsIn / 4, () => {
-              for (let i = 0; i < TILE_INPUTS; i++) {
-                f.store(to, F32x4.constant(0, 0, 0, 0), i * TILE_INPUTS * pixel);
-              }
-              f.advance(to, 16);
-            });
-            for (const row of rows) f.advance(row, pixel);
-          },
-        );
-      });
-      const block = f.let(v);
-      f.repeat(TILE_INPUTS, () => {
-        f.repeat(channelsIn / 4, () => {
-          const values = Array.from({ length: TILE_INPUTS }, (_, j) => f.let(block.f32x4(j * pixel)));
-          transform(f, values).forEach((value, j) => {
-            f.store(block, value, j * pixel);
-          });
-          f.advance(block, 16);
-        });
-        f.advance(block, (TILE_INPUTS - 1) * pixel);
-      });
-    },
-  );
-}
+const outputBlock = (layout: Layout): number => oddLines(PRODUCTS * blockChannels(layout) * 4);
 
 /** M for one product and one panel, over all tiles of the chunk (four at a time). */
 function defineMultiply(m: ModuleBuilder, layout: Layout): FunctionReference {
@@ -131,9 +72,9 @@ function defineMultiply(m: ModuleBuilder, layout: Layout): FunctionReference {
     f.repeat(groups, () => {
       tile.clear();
       tile.accumulate({ a: f.let(v), b: f.let(u), stepA: 4, stepB: TILE_COLUMNS * 4, depth: channelsIn });
-      tile.store(products, OUTPUT_BLOCK);
+      tile.store(products, outputBlock(layout));
       f.advance(v, TILE_ROWS * inputBlock(layout));
-      f.advance(products, TILE_ROWS * OUTPUT_BLOCK);
+      f.advance(products, TILE_ROWS * outputBlock(layout));
     });
   });
 }
@@ -142,7 +83,7 @@ function defineMultiply(m: ModuleBuilder, layout: Layout): FunctionReference {
 function defineOutputTransform(m: ModuleBuilder, layout: Layout): FunctionReference {
   const { outputWidth, channelsOut, bias: hasBias, relu, relaxed } = layout;
   const { output: transform } = winogradTransforms(relaxed);
-  const step = BLOCK_CHANNELS * 4; // between the products of one tile
+  const step = blockChannels(layout) * 4; // between the products of one tile
   const pixel = channelsOut * 4;
   return m.inner(
     {
@@ -207,7 +148,13 @@ function defineOutputTransform(m: ModuleBuilder, layout: Layout): FunctionRefere
 /** One task is one chunk of tiles, counted through all images. */
 function defineConvolve(m: ModuleBuilder, layout: Layout): void {
   const { channelsIn, channelsOut, chunk } = layout;
-  const transformInput = defineInputTransform(m, layout);
+  const grid = tileGrid(layout.outputHeight, layout.outputWidth);
+  const image = { height: layout.height, width: layout.width, channels: channelsIn };
+  const transformInput = defineTileTransform(m, image, {
+    extent: TILE_INPUTS,
+    transform: winogradTransforms(layout.relaxed).input,
+    productBytes: channelsIn * 4,
+  });
   const multiply = defineMultiply(m, layout);
   const transformOutput = defineOutputTransform(m, layout);
   const panelBytes = channelsIn * TILE_COLUMNS * 4;
@@ -223,26 +170,28 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
       v: i32,
       products: i32,
       zeros: i32,
+      block: i32,
       edge: i32,
       /** Tiles in all images. */
       total: i32,
     },
-    (f, { start, end, x, u, bias, y, v, products, zeros, edge, total }) => {
-      f.fill(zeros, 0, TILE_INPUTS * channelsIn * 4);
+    (f, { start, end, x, u, bias, y, v, products, zeros, block, edge, total }) => {
+      f.fill(zeros, 0, zerosBytes(channelsIn));
       f.for(start, end, 1, task => {
         const first = f.let(task.mul(chunk));
         const last = f.let(minimum(first.add(chunk), total));
-        const block = f.let(v);
+        const tileInputs = f.let(v);
         f.for(first, last, 1, index => {
-          const { image, row, column } = locateTile(f, layout, index);
+          const { image, row, column } = locateTile(f, grid, index);
           f.call(transformInput, [
             x.add(image.mul(layout.height * layout.width * channelsIn * 4)),
             row.sub(layout.paddingTop),
             column.sub(layout.paddingLeft),
             zeros,
             block,
+            tileInputs,
           ]);
-          f.advance(block, inputBlock(layout));
+          f.advance(tileInputs, inputBlock(layout));
         });
         const groups = f.let(
           last
@@ -250,8 +199,8 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
             .add(TILE_ROWS - 1)
             .shrU(2),
         );
-        f.for(0, channelsOut, BLOCK_CHANNELS, channel => {
-          const channels = f.let(minimum(I32.constant(channelsOut).sub(channel), BLOCK_CHANNELS));
+        f.for(0, channelsOut, blockChannels(layout), channel => {
+          const channels = f.let(minimum(I32.constant(channelsOut).sub(channel), blockChannels(layout)));
           f.for(0, PRODUCTS, 1, product => {
             const panel = f.let(
               channel
@@ -261,14 +210,14 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
                 .add(u),
             );
             f.for(0, channels, TILE_COLUMNS, j => {
-              const to = products.add(product.mul(BLOCK_CHANNELS).add(j).shl(2));
+              const to = products.add(product.mul(blockChannels(layout)).add(j).shl(2));
               f.call(multiply, [v.add(product.mul(channelsIn * 4)), panel, to, groups]);
               f.advance(panel, panelBytes);
             });
           });
           const tile = f.let(products);
           f.for(first, last, 1, index => {
-            const { image, row, column } = locateTile(f, layout, index);
+            const { image, row, column } = locateTile(f, grid, index);
             const pixel = image.mul(layout.outputHeight).add(row).mul(layout.outputWidth).add(column);
             f.call(transformOutput, [
               tile,
@@ -279,24 +228,12 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
               bias.add(channel.shl(2)),
               edge,
             ]);
-            f.advance(tile, OUTPUT_BLOCK);
+            f.advance(tile, outputBlock(layout));
           });
         });
       });
     },
   );
-}
-
-/** Image of a tile and its first output pixel. */
-function locateTile(f: FunctionBuilder, layout: Layout, index: I32): { image: I32; row: I32; column: I32 } {
-  const { down, across } = tileGrid(layout);
-  const image = f.let(index.divU(down * across));
-  const rest = f.let(index.sub(image.mul(down * across)));
-  return {
-    image,
-    row: f.let(rest.divU(across).mul(TILE_OUTPUTS)),
-    column: f.let(rest.remU(across).mul(TILE_OUTPUTS)),
-  };
 }
 
 function chooseChunk(tiles: number): number {
@@ -306,7 +243,7 @@ function chooseChunk(tiles: number): number {
 }
 
 function plan(batch: number, shape: Omit<Layout, 'chunk'>): WasmPlan {
-  const { down, across } = tileGrid({ ...shape, chunk: 0 });
+  const { down, across } = tileGrid(shape.outputHeight, shape.outputWidth);
   const tiles = batch * down * across;
   const layout: Layout = { ...shape, chunk: chooseChunk(tiles) };
   const { channelsIn, channelsOut, adjoint, chunk } = layout;
@@ -318,9 +255,10 @@ function plan(batch: number, shape: Omit<Layout, 'chunk'>): WasmPlan {
     scratch: [
       { bytes: PRODUCTS * panelsOf(channelsOut) * channelsIn * TILE_COLUMNS * 4 },
       { bytes: chunk * inputBlock(layout), perThread: true },
-      { bytes: chunk * OUTPUT_BLOCK, perThread: true },
-      { bytes: TILE_INPUTS * channelsIn * 4, perThread: true },
-      { bytes: TILE_OUTPUTS * BLOCK_CHANNELS * 4, perThread: true },
+      { bytes: chunk * outputBlock(layout), perThread: true },
+      { bytes: zerosBytes(channelsIn), perThread: true },
+      { bytes: blockBytes(channelsIn), perThread: true },
+      { bytes: TILE_OUTPUTS * blockChannels(layout) * 4, perThread: true },
     ],
     passes: [
       {
@@ -344,6 +282,7 @@ function plan(batch: number, shape: Omit<Layout, 'chunk'>): WasmPlan {
           scratch(2),
           scratch(3),
           scratch(4),
+          scratch(5),
           tiles,
         ],
       },
