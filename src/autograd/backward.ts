@@ -9,18 +9,38 @@ import { retain } from '../devices/storage.ts';
 import { onesLike, zerosLike } from '../tensor/creation.ts';
 import { tidy } from '../tensor/lifetime.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { SavedArray, VectorJacobianProduct } from './operation.ts';
+import type { GradientContext, SavedArray, VectorJacobianProduct } from './operation.ts';
 import { accumulateInto, add } from './ops/elementwise.ts';
 import { identity } from './ops/layout.ts';
 import { type GradientHook, leafNode, nodeOf, noGrad, share, type TapeNode, withLabel, withRecording } from './tape.ts';
 
+/** The op that a rule stands in for. */
+export interface RuleSubject {
+  readonly name: string;
+  /** The op's own gradient, for rules that build on it; the context may be changed, e.g. its upstream. */
+  readonly gradient: VectorJacobianProduct;
+  /** Made of finer ops, which have their turn where no rule speaks for this one. */
+  readonly isFused: boolean;
+  /** The op's name and the module that ran it, for messages. */
+  describe(): string;
+}
+
 /**
- * Replacement vector-Jacobian products by op name. `otherwise` says what happens to ops without a rule: their own
- * gradient (the default), or an error that names the op.
+ * What takes the place of an op's vector-Jacobian product. `undefined` means that the rule does not apply here: the op is
+ * treated as if there were none.
+ */
+export type Rule<P = any> = (
+  context: GradientContext<P>,
+  subject: RuleSubject,
+) => readonly (Tensor | undefined)[] | undefined;
+
+/**
+ * Rules by op name. `otherwise` says what happens to ops without a rule: their own gradient (the default), an error that
+ * names the op, or a rule for all of them.
  */
 export interface RuleSet {
-  readonly rules: Readonly<Record<string, VectorJacobianProduct>>;
-  readonly otherwise?: 'gradient' | 'throw';
+  readonly rules: Readonly<Record<string, Rule>>;
+  readonly otherwise?: 'gradient' | 'throw' | Rule;
 }
 
 export interface BackwardOptions {
@@ -264,25 +284,31 @@ function shareOut(
   const op = node.op!;
   const { saved, parents } = node;
   const needs = parents.map(parent => parent !== undefined && onPath.has(parent));
-  const rule = rules?.rules[op.name];
-  if (!rule && op.decompose && (rules || createGraph)) return throughDecomposition(node, upstream, needs, options);
-  if (!rule && rules?.otherwise === 'throw') {
-    throw new UsageError(`backward: the rules do not cover ${node.describe()}.`);
-  }
-  const into = parents.map((parent, i) => {
-    const destination = toDestinations && needs[i] && parent!.hooks.length === 0 ? parent!.destination : undefined;
-    const isOnly = parents.indexOf(parent) === parents.lastIndexOf(parent);
-    return destination && !destination.isFresh && isOnly ? destination.storage : undefined;
-  });
-  return (rule ?? op.gradient)({
+  const { otherwise = 'gradient' } = rules ?? {};
+  const own = rules?.rules[op.name];
+  const rule = own ?? (typeof otherwise === 'function' ? otherwise : undefined);
+  const context = (): GradientContext => ({
     inputs: saved.inputs.map((array, i) => restore(array, createGraph ? parents[i] : undefined)),
     outputs: saved.outputs.map((array, i) => restore(array, createGraph && i === 0 ? node : undefined)),
     params: node.params,
     upstream,
     needs,
-    into,
+    into: parents.map((parent, i) => {
+      const destination = toDestinations && needs[i] && parent!.hooks.length === 0 ? parent!.destination : undefined;
+      const isOnly = parents.indexOf(parent) === parents.lastIndexOf(parent);
+      return destination && !destination.isFresh && isOnly ? destination.storage : undefined;
+    }),
     recorded: createGraph,
   });
+  if (rule) {
+    const { name, gradient, decompose } = op;
+    const subject = { name, gradient, isFused: decompose !== undefined, describe: () => node.describe() };
+    const contributions = rule(context(), subject);
+    if (contributions) return contributions;
+  }
+  if (op.decompose && (rules || createGraph)) return throughDecomposition(node, upstream, needs, options);
+  if (otherwise === 'throw' && !own) throw new UsageError(`backward: the rules do not cover ${node.describe()}.`);
+  return op.gradient(context());
 }
 
 /** Runs a fused op again as finer ops and differentiates those. */

@@ -4,7 +4,9 @@ export {
   grad,
   gradients,
   onGradient,
+  type Rule,
   type RuleSet,
+  type RuleSubject,
   valueAndGrad,
   watch,
 } from './backward.ts';

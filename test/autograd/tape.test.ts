@@ -103,6 +103,28 @@ describe('rules', () => {
     expect(await read(w.grad(f, [x], { rules: guided })[0])).toEqual([1, 0]);
   });
 
+  test('may build on the gradient they replace, step back, or speak for all others', async () => {
+    const x = w.tensor([[1, -2]]);
+    const m = w.tensor([
+      [1, 0],
+      [0, 1],
+    ]);
+    const f = () => w.sum(w.square(w.matmul(x, m, { activation: 'relu' })));
+    const seen: string[] = [];
+    const rules: w.RuleSet = {
+      rules: {
+        square: (context, { gradient }) => gradient(context).map(g => g && w.mul(g, 10)),
+        matmul: () => undefined,
+      },
+      otherwise: (_, { name, isFused }) => {
+        seen.push(isFused ? `${name}, fused` : name);
+        return undefined;
+      },
+    };
+    expect(await read(w.grad(f, [x], { rules })[0])).toEqual([20, 0]);
+    expect(seen).toEqual(['sum', 'fusedMatmul, fused', 'relu']);
+  });
+
   test('can insist on covering everything', () => {
     const x = w.tensor([1]);
     const strict: w.RuleSet = { ...guided, otherwise: 'throw' };
