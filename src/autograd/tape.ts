@@ -134,6 +134,11 @@ export function withLabel<T>(label: string, f: () => T): T {
   }
 }
 
+/** The innermost name that `withLabel` has set: the module at work. */
+export function activeLabel(): string | undefined {
+  return currentLabel;
+}
+
 /** The tape node of a tensor, if a gradient can reach it. */
 export function nodeOf(tensor: Tensor): TapeNode | undefined {
   return tensor.node as TapeNode | undefined;

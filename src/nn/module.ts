@@ -6,11 +6,13 @@
 import { withLabel } from '../autograd/tape.ts';
 import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
+import type { Shape } from '../devices/shape.ts';
 import { getDevice } from '../tensor/current-device.ts';
 import { tidy } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Arena } from './arena.ts';
 import { Buffer, Parameter } from './parameter.ts';
+import { type ModelSummary, summarize } from './summary.ts';
 import { collect, report } from './tracing.ts';
 
 export interface InitializeOptions {
@@ -143,6 +145,16 @@ export abstract class Module {
       const { result, found } = collect(new Set(names), () => this.call(x));
       return { output: result, activations: Object.fromEntries(found) };
     });
+  }
+
+  /**
+   * The layers with output shapes, receptive fields, parameters and work. Needs no device and no `initialize`.
+   * @param inputShape of one image, [H, W, C]
+   * @example console.log(String(miniResNet().summary()))
+   */
+  summary(inputShape: Shape = [28, 28, 1]): ModelSummary {
+    if (this.path === '' && !this.#arena) this.#assignPaths('');
+    return summarize(this, inputShape);
   }
 
   /** Frees parameters and buffers. */

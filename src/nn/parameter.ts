@@ -14,6 +14,22 @@ export type Initializer = (values: Float32Array, shape: Shape, random: PhiloxStr
 /** Whether weight decay applies: usual for filters and matrices, not for biases and batch-norm scales. */
 export type ParameterGroup = 'decay' | 'noDecay';
 
+let standIn: ((shape: Shape) => Tensor) | undefined;
+
+/**
+ * Runs `f` with what `make` gives in the place of every parameter and buffer, initialised or not: a pass that is only
+ * about shapes needs no values.
+ */
+export function withStandIns<T>(make: (shape: Shape) => Tensor, f: () => T): T {
+  const before = standIn;
+  standIn = make;
+  try {
+    return f();
+  } finally {
+    standIn = before;
+  }
+}
+
 abstract class Owned {
   readonly shape: Shape;
   readonly initializer: Initializer;
@@ -28,6 +44,7 @@ abstract class Owned {
 
   /** The value. Throws UsageError before the model was initialised. */
   get value(): Tensor {
+    if (standIn) return standIn(this.shape);
     if (!this.#tensor) throw new UsageError('This parameter has no value yet: call initialize() on the model first.');
     return this.#tensor;
   }

@@ -1,6 +1,7 @@
 /** How each model is trained unless told otherwise: the options that reached the accuracies in the README. */
-import type { AugmentParams } from '../kernels/image/index.ts';
-import type { ModelName } from '../nn/index.ts';
+import type { AugmentParams, EraseParams } from '../kernels/image/index.ts';
+import { type ModelName, type Schedule, scheduleNamed, warmUp } from '../nn/index.ts';
+import type { AffineRange } from './augmentation.ts';
 
 export type OptimizerName = 'sgd' | 'adam' | 'adamw';
 
@@ -14,15 +15,28 @@ export interface Recipe {
   readonly momentum: number;
   readonly weightDecay: number;
   readonly schedule: string;
+  /** Epochs over which the learning rate rises from 0 (times the schedule); 0 for none. */
+  readonly warmUp: number;
   readonly smoothing: number;
   readonly augmentation: AugmentParams | null;
+  readonly affine: AffineRange | null;
+  /** Alpha of mixup and of cutmix; 0 for none. */
+  readonly mixup: number;
+  readonly cutmix: number;
   /** Decay of the averaged parameters; 0 for none. */
   readonly ema: number;
   readonly maxGradientNorm: number | null;
+  /** Stop when the validation accuracy has not risen for this many epochs; null to train to the end. */
+  readonly patience: number | null;
 }
 
 /** Mirrored or not, moved by up to two pixels: garments keep their meaning. */
 export const LIGHT_AUGMENTATION: AugmentParams = { crop: 2, flip: 'random', erase: null };
+
+/** Random erasing with the sizes of its paper: 2 to 40 % of the image, filled with noise. */
+export function erasing(probability: number): EraseParams {
+  return { probability, minArea: 0.02, maxArea: 0.4, minAspect: 0.3, maxAspect: 1 / 0.3, fill: 'random' };
+}
 
 const BASE: Recipe = {
   epochs: 12,
@@ -32,13 +46,39 @@ const BASE: Recipe = {
   momentum: 0.9,
   weightDecay: 5e-4,
   schedule: 'one-cycle',
+  warmUp: 0,
   smoothing: 0.1,
   augmentation: LIGHT_AUGMENTATION,
+  affine: null,
+  mixup: 0,
+  cutmix: 0,
   ema: 0,
   maxGradientNorm: null,
+  patience: null,
 };
 
 export const RECIPES: Readonly<Record<ModelName, Recipe>> = {
   cnn: BASE,
   'mini-resnet': { ...BASE, epochs: 30 },
+  // Zhong et al. (2020) but for the course of the learning rate: theirs takes 300 epochs.
+  resnet20: { ...BASE, epochs: 60, augmentation: { crop: 4, flip: 'random', erase: erasing(0.5) } },
+  lenet5: { ...BASE, learningRate: 0.05 },
+  // Nocentini et al. (2022): Adam, flip, shifts of 5 %; one cosine instead of restarts every ten epochs.
+  mcnn15: {
+    ...BASE,
+    epochs: 50,
+    batchSize: 64,
+    optimizer: 'adam',
+    learningRate: 2.2e-4,
+    weightDecay: 0,
+    schedule: 'cosine',
+    smoothing: 0,
+    augmentation: { crop: 1, flip: 'random', erase: null },
+  },
 };
+
+/** The course of the learning rate that a recipe asks for. */
+export function scheduleOf({ schedule, warmUp: epochs, epochs: total }: Recipe): Schedule {
+  const course = scheduleNamed(schedule);
+  return epochs > 0 ? warmUp(epochs / total, course) : course;
+}

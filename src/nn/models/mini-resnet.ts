@@ -1,15 +1,16 @@
 /**
- * A small residual network (He et al., 2016): a 3x3 stem, stages of two-convolution blocks whose input is added to their
+ * A small residual network (He et al., 2016): a stem, stages of two-convolution blocks whose input is added to their
  * output, global average pooling, one dense layer. Each stage but the first halves the image; where the shape changes the
  * shortcut is a 1x1 convolution. `residual: false` builds the plain twin without the additions, to see what they do.
  */
 import { add } from '../../autograd/ops/elementwise.ts';
+import { UsageError } from '../../devices/errors.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { Activation, type ActivationName } from '../layers/activation.ts';
 import { BatchNorm2d } from '../layers/batchnorm.ts';
 import { Conv2d } from '../layers/conv2d.ts';
 import { Linear } from '../layers/linear.ts';
-import { GlobalAvgPool } from '../layers/pool.ts';
+import { GlobalAvgPool, MaxPool2d } from '../layers/pool.ts';
 import { canFold, Normalize, Sequential } from '../layers/sequential.ts';
 import { Module } from '../module.ts';
 import { report } from '../tracing.ts';
@@ -117,6 +118,14 @@ export class Stage extends Module {
   }
 }
 
+/**
+ * What comes before the first stage. `small`: one convolution at full size, for small images. `strided`: the same with
+ * stride 2, a quarter of the work. `imagenet`: 7x7 with stride 2 and a 3x3 max-pool with stride 2, as for large images.
+ */
+export type Stem = 'small' | 'strided' | 'imagenet';
+
+export const STEM_NAMES: readonly Stem[] = ['small', 'strided', 'imagenet'];
+
 export interface MiniResNetOptions {
   /** Residual blocks per stage. Default [1, 1, 1]. */
   readonly blocks?: readonly number[];
@@ -126,6 +135,8 @@ export interface MiniResNetOptions {
   /** Filter size of the convolutions (odd). Default 3. */
   readonly filterSize?: number;
   readonly block?: 'basic' | 'pre-activation';
+  /** Default `small`. */
+  readonly stem?: Stem;
   /** false: the plain network without shortcuts. */
   readonly residual?: boolean;
   readonly channels?: number;
@@ -140,6 +151,7 @@ export class MiniResNet extends Module {
   readonly conv: Conv2d;
   readonly norm: BatchNorm2d;
   readonly act: Activation;
+  readonly stemPool: MaxPool2d | undefined;
   readonly #stages: readonly Stage[];
   readonly #head: readonly (readonly [string, Module])[];
 
@@ -152,12 +164,25 @@ export class MiniResNet extends Module {
       filterSize = 3,
       block = 'basic',
     } = options;
-    const { residual = true, channels = 1, classes = 10, mean = [0.286], std = [0.353] } = options;
+    const { stem = 'small', residual = true, channels = 1, classes = 10, mean = [0.286], std = [0.353] } = options;
+    if (filterSize % 2 === 0) {
+      throw new UsageError(`mini-resnet: filters must be of odd size to keep the shortcut's shape, not ${filterSize}.`);
+    }
+    if (blocks.length !== widths.length || widths.length === 0) {
+      throw new UsageError(`mini-resnet: ${blocks.length} numbers of blocks do not fit ${widths.length} widths.`);
+    }
+    if (!STEM_NAMES.includes(stem)) {
+      throw new UsageError(`There is no stem "${stem}"; choose one of ${STEM_NAMES.join(', ')}.`);
+    }
     const Block = block === 'basic' ? BasicBlock : PreActivationBlock;
     this.normalize = new Normalize(mean, std);
-    this.conv = new Conv2d(channels, widths[0], filterSize, { bias: false });
+    const stemSize = stem === 'imagenet' ? 7 : filterSize;
+    const stemStride = stem === 'small' ? 1 : 2;
+    const stemPadding = (stemSize - 1) >> 1;
+    this.conv = new Conv2d(channels, widths[0], stemSize, { stride: stemStride, padding: stemPadding, bias: false });
     this.norm = new BatchNorm2d(widths[0]);
     this.act = new Activation(activation);
+    this.stemPool = stem === 'imagenet' ? new MaxPool2d(3, { stride: 2, padding: 1 }) : undefined;
     let inputs = widths[0];
     this.#stages = widths.map((outputs, stage) => {
       const inStage = Array.from({ length: blocks[stage] }, (_, i) => {
@@ -186,7 +211,7 @@ export class MiniResNet extends Module {
 
   forward(x: Tensor): Tensor {
     const stem = normalizeAddActivate(this.norm, this.act, this.conv.call(this.normalize.call(x)), undefined);
-    const features = this.#stages.reduce((h, stage) => stage.call(h), stem);
+    const features = this.#stages.reduce((h, stage) => stage.call(h), this.stemPool?.call(stem) ?? stem);
     return this.#head.reduce((h, [, layer]) => layer.call(h), features);
   }
 }
