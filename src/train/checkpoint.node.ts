@@ -10,6 +10,7 @@ import {
   restoreCheckpoint,
   type TrainingState,
 } from './checkpoint.ts';
+import { checkpointPath } from './pretrained.node.ts';
 
 /** Reads everything from the device and writes it to `path`. */
 export async function saveCheckpoint(
@@ -21,7 +22,8 @@ export async function saveCheckpoint(
   await writeFileAtomically(path, await encodeCheckpoint(model, info, state));
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
+async function readBytes(reference: string): Promise<Uint8Array> {
+  const path = checkpointPath(reference);
   try {
     return await readFile(path);
   } catch (error) {
@@ -34,12 +36,12 @@ async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-/** What the checkpoint at `path` is of. Throws CheckpointError in one sentence. */
+/** What the checkpoint at `path` (or `pretrained:NAME`) is of. Throws CheckpointError in one sentence. */
 export async function readCheckpointInfo(path: string): Promise<CheckpointInfo> {
   return checkpointInfo(await readBytes(path), path);
 }
 
-/** Puts the checkpoint at `path` into a model; see restoreCheckpoint. */
+/** Puts the checkpoint at `path` (or `pretrained:NAME`) into a model; see restoreCheckpoint. */
 export async function loadCheckpoint(path: string, model: Module, state: TrainingState = {}): Promise<CheckpointInfo> {
   return restoreCheckpoint(await readBytes(path), path, model, state);
 }

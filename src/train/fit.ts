@@ -6,14 +6,14 @@
 import { shuffledIndices } from '../data/batches.ts';
 import type { DeviceDataset } from '../data/device-dataset.ts';
 import { UsageError } from '../devices/errors.ts';
-import type { AugmentParams } from '../kernels/image/index.ts';
 import type { ExponentialMovingAverage, Module, Optimizer, Schedule } from '../nn/index.ts';
+import { type AugmentationOptions, disposeBatch, trainingBatch } from './augmentation.ts';
 import type { TrainingPosition } from './checkpoint.ts';
 import { predictLogits } from './evaluate.ts';
 import { negativeLogLikelihood, topKAccuracy } from './scores.ts';
 import { type StepResult, TrainingStep } from './step.ts';
 
-export interface FitOptions {
+export interface FitOptions extends AugmentationOptions {
   readonly epochs: number;
   readonly batchSize: number;
   readonly seed: number;
@@ -21,8 +21,6 @@ export interface FitOptions {
   readonly schedule: Schedule;
   /** Label smoothing. Default 0. */
   readonly smoothing?: number;
-  /** Augmentation of training images; default none. */
-  readonly augmentation?: AugmentParams;
   /** Which images of `data` to train on; default all. */
   readonly trainIndices?: ArrayLike<number>;
   /** Images held out, evaluated after each epoch. */
@@ -33,7 +31,11 @@ export interface FitOptions {
   /** Where to go on, and what had happened before. */
   readonly resume?: { readonly position: TrainingPosition; readonly history: History };
   readonly onProgress?: (progress: FitProgress) => void;
-  /** Called after each epoch, and with `interrupted` when the signal stops the run between two steps. */
+  /** See TrainingStep. */
+  readonly onGradients?: (step: number) => void;
+  /** Also call `onCheckpoint` after every so many steps. */
+  readonly checkpointEvery?: number;
+  /** Called after each epoch, every `checkpointEvery` steps, and when the signal stops the run between two steps. */
   readonly onCheckpoint?: (event: CheckpointEvent) => Promise<void>;
   /** Stops the run after the step at hand. */
   readonly signal?: AbortSignal;
@@ -75,7 +77,7 @@ export interface CheckpointEvent {
   readonly position: TrainingPosition;
   readonly history: History;
   readonly interrupted: boolean;
-  /** This epoch has the best validation accuracy so far. */
+  /** An epoch has ended here, with the best validation accuracy so far (or as good). */
   readonly isBest: boolean;
 }
 
@@ -94,7 +96,7 @@ export async function fit(
   optimizer: Optimizer,
   options: FitOptions,
 ): Promise<FitResult> {
-  const { epochs, batchSize, seed, schedule, smoothing = 0, ema } = options;
+  const { epochs, batchSize, seed, schedule, smoothing = 0, ema, onGradients } = options;
   const source = options.trainIndices ?? Uint32Array.from({ length: data.count }, (_, i) => i);
   const batches = Math.floor(source.length / batchSize);
   if (batches === 0) {
@@ -108,14 +110,14 @@ export async function fit(
     partial: { loss: 0, hits: 0, seconds: 0 },
   };
   const start = options.resume?.position ?? { epoch: 0, batch: 0, step: 0 };
-  const step = new TrainingStep(model, optimizer, { smoothing, ema });
+  const step = new TrainingStep(model, optimizer, { smoothing, ema, onGradients });
   let imagesDone = 0;
   let secondsSpent = 0;
   let interrupted = false;
   model.train();
 
   try {
-    for (let epoch = start.epoch; epoch < epochs && !interrupted; epoch++) {
+    for (let epoch = start.epoch; epoch < epochs && !interrupted && !hasStalled(history, options.patience); epoch++) {
       const firstBatch = epoch === start.epoch ? start.batch : 0;
       const order = shuffledIndices(source.length, seed, epoch);
       const pending: Promise<StepResult>[] = [];
@@ -149,29 +151,25 @@ export async function fit(
         const number = epoch * batches + batch;
         optimizer.learningRate = peak * schedule(number, totalSteps);
         const indices = Array.from({ length: batchSize }, (_, i) => source[order[batch * batchSize + i]]);
-        const taken = options.augmentation
-          ? data.augmentedBatch(indices, options.augmentation, { seed, epoch, step: batch })
-          : data.batch(indices);
+        const taken = trainingBatch(data, indices, options, { seed, epoch, batch });
         const result = step.run(taken, number);
         // When an earlier step fails, nobody waits for this one any more.
         result.catch(() => {});
         pending.push(result);
-        taken.images.dispose();
-        taken.labels.dispose();
+        disposeBatch(taken);
         if (pending.length >= STEPS_IN_FLIGHT) await receive();
         await model.device.pace(STEPS_IN_FLIGHT);
         interrupted = options.signal?.aborted ?? false;
+        const isDue = (number + 1) % (options.checkpointEvery ?? Number.POSITIVE_INFINITY) === 0;
+        if ((interrupted || isDue) && batch + 1 < batches) {
+          // What is in flight belongs to the state that is saved.
+          while (pending.length > 0) await receive();
+          const position = { epoch, batch: batch + 1, step: number + 1 };
+          await options.onCheckpoint?.({ position, history, interrupted, isBest: false });
+        }
       }
       while (pending.length > 0) await receive();
-      if (interrupted && batch < batches) {
-        await options.onCheckpoint?.({
-          position: { epoch, batch, step: epoch * batches + batch },
-          history,
-          interrupted: true,
-          isBest: false,
-        });
-        break;
-      }
+      if (interrupted && batch < batches) break;
       const record = await finishEpoch(epoch);
       const best = Math.max(...history.epochs.map(({ validationAccuracy = 0 }) => validationAccuracy));
       const isBest = record.validationAccuracy === undefined || record.validationAccuracy >= best;
@@ -181,7 +179,6 @@ export async function fit(
         interrupted,
         isBest,
       });
-      if (hasStalled(history, options.patience)) break;
     }
   } finally {
     optimizer.learningRate = peak;

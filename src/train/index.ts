@@ -1,4 +1,5 @@
 /** Training, evaluation and checkpoints. */
+export * from './augmentation.ts';
 export * from './build.ts';
 export * from './calibration.ts';
 export * from './checkpoint.ts';

@@ -5,25 +5,29 @@
  */
 import { backward } from '../autograd/backward.ts';
 import { sum } from '../autograd/ops/broadcast.ts';
-import { equal } from '../autograd/ops/elementwise.ts';
+import { add, equal, mul, sub } from '../autograd/ops/elementwise.ts';
+import { oneHot } from '../autograd/ops/layout.ts';
 import { argMax } from '../autograd/ops/reduce.ts';
 import { crossEntropy } from '../autograd/ops/softmax.ts';
 import { noGrad } from '../autograd/tape.ts';
-import type { Batch } from '../data/device-dataset.ts';
 import { NonFiniteError } from '../devices/errors.ts';
 import type { ExponentialMovingAverage, Module, Optimizer } from '../nn/index.ts';
 import { dispose, tidy } from '../tensor/lifetime.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { TrainingBatch } from './augmentation.ts';
 import { HealthCheck } from './health.ts';
 
 export interface StepResult {
   readonly loss: number;
-  /** How many images of the batch were classified right. */
+  /** How many images of the batch were classified right (mixtures: as the class that has the greater share). */
   readonly hits: number;
 }
 
 export interface StepOptions {
   readonly smoothing: number;
   readonly ema?: ExponentialMovingAverage;
+  /** Called between the backward pass and the optimizer, when the gradients of the step lie in the model's arena. */
+  readonly onGradients?: (step: number) => void;
 }
 
 export class TrainingStep {
@@ -46,14 +50,16 @@ export class TrainingStep {
    * @param step its number, for messages
    * @returns resolves when the device has done it; rejects with NonFiniteError naming step and layer
    */
-  run({ images, labels }: Batch, step: number): Promise<StepResult> {
+  run({ images, labels, mixed }: TrainingBatch, step: number): Promise<StepResult> {
     const check = this.#checks[this.#count++ % 2];
     const { loss, hits } = tidy(() => {
       const logits = this.#model.call(images);
-      const value = crossEntropy(logits, labels, { smoothing: this.#options.smoothing });
+      const targets = mixed ? softTargets(labels, mixed, logits.shape[1]) : labels;
+      const value = crossEntropy(logits, targets, { smoothing: this.#options.smoothing });
       backward(value);
       return { loss: value, hits: noGrad(() => sum(equal(argMax(logits), labels))) };
     });
+    this.#options.onGradients?.(step);
     check.enqueue();
     const reads = Promise.all([loss.item(), hits.item(), check.read()]);
     dispose(loss, hits);
@@ -73,4 +79,11 @@ export class TrainingStep {
   dispose(): void {
     for (const check of this.#checks) check.dispose();
   }
+}
+
+/** Probabilities [N, classes] of images that are part one class and part another. */
+function softTargets(labels: Tensor, mixed: NonNullable<TrainingBatch['mixed']>, classes: number): Tensor {
+  return noGrad(() =>
+    add(mul(oneHot(labels, classes), mixed.share), mul(oneHot(mixed.labels, classes), sub(1, mixed.share))),
+  );
 }
