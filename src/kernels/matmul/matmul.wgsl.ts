@@ -45,7 +45,11 @@ const WORKGROUP_TILES: readonly WorkgroupTile[] = [
 ];
 
 /** The largest workgroup tile of which a contraction fills at least 512, else one that fits its smaller side. */
-export function chooseWorkgroupTile({ matrices, rows, columns }: Contraction): WorkgroupTile {
+export function chooseWorkgroupTile({
+  matrices,
+  rows,
+  columns,
+}: Pick<Contraction, 'matrices' | 'rows' | 'columns'>): WorkgroupTile {
   const [large, medium, small] = WORKGROUP_TILES;
   const tiles = (tile: WorkgroupTile) => matrices * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
   if (Math.min(rows, columns) <= 32) return small;
