@@ -102,10 +102,21 @@ function wantRank(what: string, shape: Shape): void {
   }
 }
 
+/** The derivative of elu is found from the sign of its value, which a negative alpha would turn round. */
+function checkAlpha(params: UnaryParams): void {
+  const alpha = alphaOf(params);
+  if (!Number.isFinite(alpha) || (params.op === 'elu' && alpha < 0)) {
+    throw new UsageError(
+      `${params.op}: alpha ${alpha} must be finite${params.op === 'elu' ? ' and not negative' : ''}.`,
+    );
+  }
+}
+
 /** Inputs [x]; output of the same spec. float32, and int32 for abs, neg, sign and square. */
 export const unaryDefinition: KernelDefinition<UnaryParams> = {
   name: 'unary',
   infer([x], params) {
+    checkAlpha(params);
     if (INTEGER_UNARY.has(params.op)) wantDType(params.op, x, 'float32', 'int32');
     else wantDType(params.op, x, 'float32');
     return [x];
@@ -118,6 +129,7 @@ export const unaryGradientDefinition: KernelDefinition<UnaryParams> = {
   name: 'unaryGradient',
   infer(inputs, params) {
     const [x] = inputs;
+    checkAlpha(params);
     for (const spec of inputs) {
       wantDType(`gradient of ${params.op}`, spec, 'float32');
       if (!sameShape(spec.shape, x.shape)) {

@@ -1,8 +1,9 @@
 /**
- * gather, scatterAdd and oneHot in WGSL. scatterAdd is a gather in disguise: every output element looks through the list
- * of indices for updates of its own, in order, so no two invocations write to one place and the sum is always the same.
+ * gather, scatterAdd and oneHot in WGSL. scatterAdd adds in the order of the indices, whoever does it, so that the sum is
+ * always the same: an invocation owns a column and adds the updates to it one by one; or, where columns are too few to
+ * keep a GPU busy, an invocation owns one element and searches the whole list for what belongs to it.
  */
-import { input, output, type WgslVariant } from '../../devices/kernel.ts';
+import { input, output, type Spec, type WgslVariant } from '../../devices/kernel.ts';
 import { normalizeAxes, sizeOf } from '../../devices/shape.ts';
 import { linearGrid, linearIndex } from '../../devices/webgpu/dispatch.ts';
 import { f32Bits, uniforms } from '../../devices/webgpu/uniforms.ts';
@@ -101,14 +102,16 @@ export const gatherWgsl: readonly WgslVariant<GatherParams>[] = [
   gatherVariant('words', 1, false, gatherWords('u32')),
 ];
 
-const scatterSource = (
+const scatterParameters = (
   type: 'f32' | 'i32',
 ): string => /* wgsl */ `struct Params { count: u32, size: u32, inner: u32, indexCount: u32 }
 @group(0) @binding(0) var<storage, read> updates: array<${type}>;
 @group(0) @binding(1) var<storage, read> indices: array<i32>;
 @group(0) @binding(2) var<storage, read_write> result: array<${type}>;
 @group(0) @binding(3) var<uniform> params: Params;
+`;
 
+const searchSource = (type: 'f32' | 'i32'): string => /* wgsl */ `${scatterParameters(type)}
 ${MAIN}
   if (i >= params.count) { return; }
   let row = i / params.inner;
@@ -122,19 +125,42 @@ ${MAIN}
 }
 `;
 
-export const scatterAddWgsl: readonly WgslVariant<ScatterAddParams>[] = [
-  {
-    name: 'search',
+const columnsSource = (type: 'f32' | 'i32'): string => /* wgsl */ `${scatterParameters(type)}
+${MAIN}
+  if (i >= params.count) { return; }
+  let matrix = i / params.inner;
+  let column = i % params.inner;
+  let first = matrix * params.size * params.inner + column;
+  for (var row = 0u; row < params.size; row++) { result[first + row * params.inner] = ${type}(0); }
+  for (var k = 0u; k < params.indexCount; k++) {
+    let index = u32(indices[k]);
+    if (index < params.size) {
+      result[first + index * params.inner] += updates[(matrix * params.indexCount + k) * params.inner + column];
+    }
+  }
+}
+`;
+
+function scatterVariant(name: 'columns' | 'search'): WgslVariant<ScatterAddParams> {
+  const columnsOf = (specs: readonly Spec[], params: ScatterAddParams) => {
+    const [{ shape }, indices] = specs;
+    const axis = scatterAxis(specs, params);
+    const inner = sizeOf(shape.slice(axis + indices.shape.length));
+    return { inner, columns: sizeOf(shape.slice(0, axis)) * inner };
+  };
+  return {
+    name,
     applies: () => true,
+    prefers: (specs, params) => name === 'search' || columnsOf(specs, params).columns >= MANY_COLUMNS,
     plan(specs, params, adapter) {
-      const [{ shape, dtype }, indices] = specs;
-      const axis = scatterAxis(specs, params);
-      const inner = sizeOf(shape.slice(axis + indices.shape.length));
-      const count = sizeOf(shape.slice(0, axis)) * params.size * inner;
+      const [{ dtype }, indices] = specs;
+      const { inner, columns } = columnsOf(specs, params);
+      const count = name === 'columns' ? columns : columns * params.size;
+      const type = dtype === 'int32' ? 'i32' : 'f32';
       return {
         passes: [
           {
-            source: scatterSource(dtype === 'int32' ? 'i32' : 'f32'),
+            source: name === 'columns' ? columnsSource(type) : searchSource(type),
             bindings: [input(0), input(1), output(0)],
             uniforms: uniforms([count, params.size, inner, sizeOf(indices.shape)]),
             workgroups: linearGrid(count, WORKGROUP, adapter.maxComputeWorkgroupsPerDimension),
@@ -142,7 +168,15 @@ export const scatterAddWgsl: readonly WgslVariant<ScatterAddParams>[] = [
         ],
       };
     },
-  },
+  };
+}
+
+/** Columns that keep a GPU busy by themselves. */
+const MANY_COLUMNS = 1024;
+
+export const scatterAddWgsl: readonly WgslVariant<ScatterAddParams>[] = [
+  scatterVariant('columns'),
+  scatterVariant('search'),
 ];
 
 const oneHotSource = /* wgsl */ `struct Params { count: u32, classes: u32, onValue: f32, offValue: f32 }
