@@ -32,12 +32,15 @@ import {
   planWinogradWeightGradient,
 } from './conv2d.winograd.wgsl.ts';
 
-/** Register tiles of a subgroup; a tile of few rows where the matrix has few. */
+/** Register tiles of a subgroup. */
 const subgroupTile = ({ subgroupSize }: WebGpuAdapterInfo): TileStrategy =>
   registerTile({ lanes: subgroupSize, rows: 32, vectors: 1, wantedWorkgroups: 8 });
 
 /** Channels from which Winograd's transforms cost less than the multiplications they save. */
 const WINOGRAD_CHANNELS = 16;
+
+/** Columns below which most lanes of a subgroup would own none, and private tiles are faster. */
+const LEAST_SUBGROUP_COLUMNS = 5;
 
 interface Forms<P> {
   sizes(specs: readonly Spec[], params: P): Conv2dSizes;
@@ -72,7 +75,8 @@ function variantsOf<P>({ sizes, contraction, winograd }: Forms<P>): readonly Wgs
     {
       name: 'subgroup-registers',
       applies: (_specs, _params, adapter) => hasSubgroupTiles(adapter),
-      prefers: (_specs, _params, adapter) => adapter.isSoftware,
+      prefers: (specs, params, adapter) =>
+        adapter.isSoftware && contraction(specs, params, { vectorsAlongK: false }).columns >= LEAST_SUBGROUP_COLUMNS,
       plan: (specs, params, adapter) =>
         planContraction(contraction(specs, params, { vectorsAlongK: false }), subgroupTile(adapter)),
     },

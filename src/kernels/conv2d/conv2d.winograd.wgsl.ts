@@ -38,9 +38,9 @@ export interface ProductStrategy extends MatmulOperandOptions {
 
 /** Whether F(4x4, 3x3) computes this convolution: 3 x 3, stride 1, no dilation, no groups, four channels or more. */
 export function isWinograd(sizes: Conv2dSizes): boolean {
-  const { kernelHeight, kernelWidth, strides, dilations, groups, inputChannels, outputChannels } = sizes;
+  const { batch, kernelHeight, kernelWidth, strides, dilations, groups, inputChannels, outputChannels } = sizes;
   const ones = [...strides, ...dilations, groups].every(value => value === 1);
-  return kernelHeight === 3 && kernelWidth === 3 && ones && Math.min(inputChannels, outputChannels) >= 4;
+  return batch > 0 && kernelHeight === 3 && kernelWidth === 3 && ones && Math.min(inputChannels, outputChannels) >= 4;
 }
 
 /** Cuts `batch` images into runs whose largest transformed array stays within RUN_BYTES. */
