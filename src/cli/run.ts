@@ -19,7 +19,7 @@ export const runCommand = withSharedOptions(new Command('run'))
         const recipe = { ...RECIPES.cnn, epochs };
         return trainingRun(
           data,
-          { model: { name: 'cnn', options: {} }, recipe, seed, validation: 0, out, resume },
+          { model: { name: 'cnn', options: {} }, recipe, seed, validation: 0, test: true, out, resume },
           session,
         );
       });

@@ -6,7 +6,7 @@ import type { DataProgress } from '../data/fashion-mnist.node.ts';
 import type { FashionMnist, ImageSet } from '../data/fashion-mnist.ts';
 import { loadFashionMnist } from '../data/index.node.ts';
 import type { Device } from '../devices/device.ts';
-import { openDevice } from '../devices/open.ts';
+import { type OpenOptions, openDevice } from '../devices/open.ts';
 import type { SharedOptions } from './options.ts';
 import { ProgressLine } from './progress.ts';
 
@@ -17,9 +17,13 @@ export interface Session {
 }
 
 /** Runs `work` with an open device; closes it afterwards, whatever happens. */
-export async function withSession<T>(options: SharedOptions, work: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  options: SharedOptions,
+  work: (session: Session) => Promise<T>,
+  open: OpenOptions = {},
+): Promise<T> {
   const progress = new ProgressLine();
-  const device = await openDevice(options.device);
+  const device = await openDevice(options.device, open);
   progress.note(`Device: ${device.info.description}`);
   const controller = new AbortController();
   const interrupt = (): void => {

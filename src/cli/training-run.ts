@@ -2,14 +2,14 @@
  * One training run as a folder: config.json, log.jsonl, metrics.json, checkpoints and figures. Used by `weft train` and
  * `weft run`.
  */
-import { appendFile, mkdir, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stratifiedSplit } from '../data/batches.ts';
 import { DeviceDataset } from '../data/device-dataset.ts';
 import type { FashionMnist } from '../data/fashion-mnist.ts';
 import { CLASS_NAMES } from '../data/index.node.ts';
 import { CheckpointError, NonFiniteError } from '../devices/errors.ts';
-import { type ModelSpec, scheduleNamed } from '../nn/index.ts';
+import type { ModelSpec } from '../nn/index.ts';
 import { confusionMatrixChart } from '../report/confusion-matrix.ts';
 import { learningCurve } from '../report/learning-curve.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
@@ -17,6 +17,7 @@ import { loadCheckpoint, readCheckpointInfo, saveCheckpoint } from '../train/che
 import {
   buildTrainee,
   type CheckpointInfo,
+  type EpochRecord,
   type Evaluation,
   evaluateLogits,
   type FitProgress,
@@ -24,7 +25,9 @@ import {
   type History,
   predictLogits,
   type Recipe,
+  scheduleOf,
 } from '../train/index.ts';
+import { noteTestSetUse } from '../train/test-set-ledger.node.ts';
 import { formatDuration, formatPercent } from './progress.ts';
 import type { Session } from './session.ts';
 
@@ -32,8 +35,12 @@ export interface TrainingRunOptions {
   readonly model: ModelSpec;
   readonly recipe: Recipe;
   readonly seed: number;
-  /** Images held out of the training set for validation; 0 for none. */
+  /** Images held out of the training set; the epoch that does best on them is kept. 0 for none: the last is kept. */
   readonly validation: number;
+  /** Evaluate on the test images at the end; otherwise on those held out. */
+  readonly test: boolean;
+  /** Write a checkpoint after every so many steps, besides those between epochs. */
+  readonly checkpointEvery?: number;
   readonly out: string;
   readonly resume: boolean;
 }
@@ -48,12 +55,18 @@ export interface TrainingRunResult {
   readonly validationImages: number;
   readonly testImages: number;
   readonly epochs: number;
+  /** Number of the epoch whose parameters were kept. */
+  readonly bestEpoch: number;
   readonly parameters: number;
-  readonly testAccuracy: number;
-  readonly testLoss: number;
+  /** Absent where the test images were left alone. */
+  readonly testAccuracy?: number;
+  readonly testLoss?: number;
+  /** Of the epoch that was kept; absent where nothing was held out. */
+  readonly validationAccuracy?: number;
   readonly imagesPerSecond: number;
   readonly seconds: number;
   readonly checkpoint: string;
+  readonly evaluatedOn: 'test' | 'validation';
   readonly evaluation: Evaluation;
 }
 
@@ -62,7 +75,12 @@ export class Interrupted extends Error {
   override name = 'Interrupted';
 }
 
-/** Trains, evaluates on the test set and writes the run folder. */
+const checkpointFile = (out: string, name: string): string => join(out, 'checkpoints', `${name}.safetensors`);
+
+/** Where a run folder keeps the state that `--resume` goes on from. */
+export const lastCheckpoint = (out: string): string => checkpointFile(out, 'last');
+
+/** Trains, evaluates once and writes the run folder. */
 export async function trainingRun(
   data: FashionMnist,
   options: TrainingRunOptions,
@@ -71,28 +89,41 @@ export async function trainingRun(
   const { device, progress, signal } = session;
   const { model: spec, recipe, seed, out } = options;
   const began = performance.now();
-  const last = join(out, 'checkpoints', 'last.safetensors');
+  const last = lastCheckpoint(out);
+  const best = checkpointFile(out, 'best');
   const log = join(out, 'log.jsonl');
   await mkdir(join(out, 'checkpoints'), { recursive: true });
   await mkdir(join(out, 'figures'), { recursive: true });
-  const resumed = options.resume ? await resumable(last, spec, options) : undefined;
+  const identity = {
+    recipe,
+    validation: options.validation,
+    trainImages: data.train.count,
+    sampleData: data.isSample,
+  };
+  const resumed = options.resume ? await resumable(last, spec, seed, identity) : undefined;
   if (!resumed) await rm(log, { force: true });
-  await writeJsonAtomically(join(out, 'config.json'), { model: spec, recipe, seed, validation: options.validation });
+  await writeJsonAtomically(join(out, 'config.json'), { model: spec, seed, ...identity });
   const note = (event: object) => appendFile(log, `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
 
   const trainee = buildTrainee(spec, recipe, device, seed);
   const { model, optimizer, ema } = trainee;
   const train = new DeviceDataset(data.train, device);
-  const test = new DeviceDataset(data.test, device);
+  const test = options.test ? new DeviceDataset(data.test, device) : undefined;
   const split = options.validation > 0 ? stratifiedSplit(data.train.labels, options.validation, seed) : undefined;
   const describe = (extra: Partial<CheckpointInfo>): CheckpointInfo => ({
     model: spec,
     device: device.kind,
     adapter: device.info.adapter,
     seed,
-    options: { recipe, validation: options.validation },
+    options: identity,
     ...extra,
   });
+  /** The model as it is used: with the averaged parameters, where there are any. */
+  const saveModel = async (path: string, extra: Partial<CheckpointInfo>): Promise<void> => {
+    ema?.swap();
+    await saveCheckpoint(path, model, describe(extra));
+    ema?.swap();
+  };
 
   try {
     if (resumed) {
@@ -104,41 +135,66 @@ export async function trainingRun(
       }
       progress.note(`Resuming at epoch ${resumed.position!.epoch + 1}, batch ${resumed.position!.batch}.`);
     }
-    await note({ event: resumed ? 'resume' : 'start', device: device.info.description, model: spec, recipe, seed });
+    await note({
+      event: resumed ? 'resume' : 'start',
+      device: device.info.description,
+      adapter: device.info.adapter,
+      model: spec,
+      seed,
+      ...identity,
+      position: resumed?.position,
+    });
+    let logged = resumed ? await loggedSteps(log) : 0;
     const result = await fit(model, train, optimizer, {
       epochs: recipe.epochs,
       batchSize: Math.min(recipe.batchSize, split?.train.length ?? train.count),
       seed,
-      schedule: scheduleNamed(recipe.schedule),
+      schedule: scheduleOf(recipe),
       smoothing: recipe.smoothing,
       augmentation: recipe.augmentation ?? undefined,
+      affine: recipe.affine ?? undefined,
+      mixup: recipe.mixup,
+      cutmix: recipe.cutmix,
       trainIndices: split?.train,
       validation: split && { data: train, indices: split.heldOut },
+      patience: recipe.patience ?? undefined,
       ema,
       signal,
+      checkpointEvery: options.checkpointEvery,
       resume: resumed && { position: resumed.position!, history: resumed.history as History },
       onProgress: event => {
         progress.show(describeProgress(event));
-        if (event.record) {
-          progress.note(describeEpoch(event));
-          void note({ event: 'epoch', ...event.record });
-        }
+        if (event.record) progress.note(describeEpoch(event));
       },
-      onCheckpoint: async ({ position, history, interrupted }) => {
+      onCheckpoint: async ({ position, history, interrupted, isBest }) => {
+        if (split && isBest) await saveModel(best, { position });
         await saveCheckpoint(last, model, describe({ position, history }), { optimizer, ema });
+        // Steps are logged when their checkpoint is safe, so the log of a resumed run holds every step once.
+        await note({ event: 'steps', first: logged, losses: history.losses.slice(logged) });
+        logged = history.losses.length;
+        if (position.batch === 0) await note({ event: 'epoch', ...history.epochs.at(-1) });
         if (interrupted) await note({ event: 'interrupted', position });
       },
     });
     if (result.interrupted) {
       throw new Interrupted(`Stopped; ${last} is complete. Go on with the same command and --resume --out ${out}.`);
     }
-    // From here on the averaged parameters, where there are any, are the model.
-    ema?.swap();
-    progress.show('Evaluating on the test images ...');
-    const logits = await predictLogits(model, test);
-    const evaluation = evaluateLogits(logits, data.test.labels, CLASS_NAMES);
-    const checkpoint = join(out, 'checkpoints', 'model.safetensors');
-    await saveCheckpoint(checkpoint, model, describe({ results: { testAccuracy: evaluation.accuracy } }));
+    if (split) await loadCheckpoint(best, model);
+    else ema?.swap();
+
+    const evaluatedOn = test ? 'test' : 'validation';
+    progress.show(`Evaluating on the ${evaluatedOn} images ...`);
+    const indices = test ? undefined : split!.heldOut;
+    const logits = await predictLogits(model, test ?? train, { indices });
+    const labels = test ? data.test.labels : Uint8Array.from(indices!, index => data.train.labels[index]);
+    const evaluation = evaluateLogits(logits, labels, CLASS_NAMES);
+    const kept = keptEpoch(result.history, split !== undefined);
+    const checkpoint = checkpointFile(out, 'model');
+    const results = {
+      ...(test && { testAccuracy: evaluation.accuracy, testLoss: evaluation.nll }),
+      ...(split && { validationAccuracy: kept.validationAccuracy }),
+    };
+    await saveCheckpoint(checkpoint, model, describe({ results }));
     const summary: TrainingRunResult = {
       device: device.kind,
       adapter: device.info.description,
@@ -147,19 +203,25 @@ export async function trainingRun(
       sampleData: data.isSample,
       trainImages: split?.train.length ?? train.count,
       validationImages: split?.heldOut.length ?? 0,
-      testImages: test.count,
+      testImages: test?.count ?? 0,
       epochs: result.history.epochs.length,
+      bestEpoch: kept.epoch + 1,
       parameters: model.parameterCount,
-      testAccuracy: evaluation.accuracy,
-      testLoss: evaluation.nll,
+      ...results,
       imagesPerSecond: Math.round(result.imagesPerSecond),
       seconds: Math.round((performance.now() - began) / 100) / 10,
       checkpoint,
+      evaluatedOn,
       evaluation,
     };
     await writeJsonAtomically(join(out, 'metrics.json'), summary);
     await writeFigures(out, result.history, evaluation);
-    await note({ event: 'tested', testAccuracy: evaluation.accuracy, ci95: evaluation.ci95, seconds: summary.seconds });
+    const { accuracy, ci95, images } = evaluation;
+    await note({ event: 'evaluated', on: evaluatedOn, accuracy, ci95, seconds: summary.seconds });
+    if (test) {
+      const use = { command: 'train', model: spec.name, checkpoint, seed, sampleData: data.isSample, images, accuracy };
+      await noteTestSetUse(out, use);
+    }
     return summary;
   } catch (error) {
     if (error instanceof NonFiniteError) await note({ event: 'failed', message: error.message });
@@ -167,21 +229,38 @@ export async function trainingRun(
   } finally {
     trainee.dispose();
     train.dispose();
-    test.dispose();
+    test?.dispose();
   }
 }
 
+/** The record of the epoch whose parameters are kept: the last of the best on validation, or the last. */
+function keptEpoch({ epochs }: History, isByValidation: boolean): EpochRecord {
+  if (!isByValidation) return epochs.at(-1)!;
+  return epochs.reduce((best, one) => (one.validationAccuracy! >= best.validationAccuracy! ? one : best));
+}
+
 /** The checkpoint to go on from; refuses one of another run. */
-async function resumable(path: string, spec: ModelSpec, options: TrainingRunOptions): Promise<CheckpointInfo> {
+async function resumable(path: string, spec: ModelSpec, seed: number, identity: object): Promise<CheckpointInfo> {
   const info = await readCheckpointInfo(path);
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  const wanted = { recipe: options.recipe, validation: options.validation };
-  if (!same(info.model, spec) || !same(info.options, wanted) || info.seed !== options.seed || !info.position) {
+  if (!same(info.model, spec) || !same(info.options, identity) || info.seed !== seed || !info.position) {
     throw new CheckpointError(
-      `${path} belongs to a run with other options (see config.json beside it); repeat those, or choose another --out.`,
+      `${path} belongs to a run with other options or data (see config.json beside it); repeat those, or choose another --out.`,
     );
   }
   return info;
+}
+
+/** How many steps' losses a log holds; a last line that was cut off goes. */
+async function loggedSteps(log: string): Promise<number> {
+  const text = await readFile(log, 'utf8').catch(() => '');
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+  if (whole !== text) await writeFileAtomically(log, whole);
+  const events = whole
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line) as { event: string; losses?: number[] });
+  return events.reduce((steps, { losses = [] }) => steps + losses.length, 0);
 }
 
 function describeProgress({
