@@ -109,8 +109,8 @@ export function packedProgram(layout: Layout): WasmProgram {
   });
 }
 
-/** One task packs one panel of 8 columns of one matrix of B. */
-function definePack(m: ModuleBuilder, layout: Layout): void {
+/** Defines `pack(start, end, b, bias, panels, n, k)`: one task packs one panel of 8 columns of one matrix of B. */
+export function definePack(m: ModuleBuilder, layout: Pick<Layout, 'transposeB' | 'bias'>): void {
   const packColumns = (layout.transposeB ? definePackRows : definePackColumns)(m, TILE_COLUMNS);
   m.function(
     'pack',

@@ -1,0 +1,202 @@
+/**
+ * Forward convolution of few channels: a first layer. One channel under a 3 x 3 filter gives sums of nine terms, in runs of
+ * three, too short for the direct variant's loops. Here the patches of four neighbouring pixels are written out, k
+ * outermost (`patch[tap, channel][4 pixels]`, 144 bytes for one channel), and the register tile runs over each panel of
+ * output channels in one go. With one channel and stride 1 a patch row is one vector load.
+ */
+import { input, output, type Spec, scratch, type WasmVariant } from '../../devices/kernel.ts';
+import {
+  type FunctionReference,
+  I32,
+  i32,
+  type ModuleBuilder,
+  wasmProgram,
+} from '../../devices/wasm/assembler/module.ts';
+import { definePack } from '../matmul/matmul.packed.wasm.ts';
+import { copyTileEdge, minimum, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
+import { type BandShape, bandRowBytes, chooseBandRows, copyBand, locateBand } from './conv2d.band.wasm.ts';
+import { type Conv2dParams, type Conv2dSizes, conv2dSizes } from './conv2d.ts';
+
+/** Longest sums for which patches are written out element by element. */
+const MAX_TERMS = 64;
+/** Runs of this length and more are served well by the direct variant. */
+const SHORT_RUN = 8;
+const BAND_BYTES = 64 * 1024;
+const WANTED_TASKS = 8;
+const GRAIN_MULTIPLY_ADDS = 200_000;
+/** Bytes behind the band that the last patch's vector loads may read (and ignore). */
+const SLACK = 16;
+
+interface Layout extends Omit<Conv2dSizes, 'batch'> {
+  readonly bias: boolean;
+  readonly relu: boolean;
+  readonly relaxed: boolean;
+  readonly terms: number;
+  readonly band: BandShape;
+  readonly bandRows: number;
+  readonly bands: number;
+  readonly sourceRows: number;
+}
+
+type Epilogue = Pick<Layout, 'bias' | 'relu' | 'relaxed'>;
+
+function chooseLayout({ batch, ...sizes }: Conv2dSizes, epilogue: Epilogue): Layout {
+  const { height, width, inputChannels, kernelHeight, kernelWidth, strides, dilations, padding, outputWidth } = sizes;
+  const columns = (outputWidth - 1) * strides[1] + (kernelWidth - 1) * dilations[1] + 1;
+  const band = { height, width, channels: inputChannels, left: -padding[2], columns };
+  const sourceRows = (rows: number) => (rows - 1) * strides[0] + (kernelHeight - 1) * dilations[0] + 1;
+  const bandBytes = (rows: number) => sourceRows(rows) * bandRowBytes(band);
+  const rows = sizes.outputHeight;
+  const bandRows = chooseBandRows({ batch, rows, wantedTasks: WANTED_TASKS }, bandBytes, BAND_BYTES);
+  return {
+    ...sizes,
+    ...epilogue,
+    terms: kernelHeight * kernelWidth * inputChannels,
+    band,
+    bandRows,
+    bands: Math.ceil(rows / bandRows),
+    sourceRows: sourceRows(bandRows),
+  };
+}
+
+/** Byte offset in the band of every term of the sum, from the pixel under the first tap. */
+function termOffsets({ kernelHeight, kernelWidth, inputChannels, dilations, band }: Layout): number[] {
+  const offsets: number[] = [];
+  for (let ky = 0; ky < kernelHeight; ky++) {
+    for (let kx = 0; kx < kernelWidth; kx++) {
+      for (let c = 0; c < inputChannels; c++) {
+        offsets.push(ky * dilations[0] * bandRowBytes(band) + (kx * dilations[1] * inputChannels + c) * 4);
+      }
+    }
+  }
+  return offsets;
+}
+
+/** Computes up to four neighbouring output pixels, all channels. */
+function definePixels(m: ModuleBuilder, layout: Layout, pixels: number): FunctionReference {
+  const { inputChannels, outputChannels, strides, terms, relu, relaxed } = layout;
+  const sourcePixel = strides[1] * inputChannels * 4;
+  const targetPixel = outputChannels * 4;
+  const parameters = { source: i32, panels: i32, target: i32, patch: i32, edge: i32 };
+  return m.inner(parameters, undefined, (f, { source, panels, target, patch, edge }) => {
+    termOffsets(layout).forEach((offset, term) => {
+      const to = term * TILE_ROWS * 4;
+      if (sourcePixel === 4) f.store(patch, source.f32x4(offset), to);
+      else {
+        for (let i = 0; i < pixels; i++) f.store(patch, source.f32(offset + i * sourcePixel), to + i * 4);
+      }
+    });
+    const rows = Array.from({ length: pixels }, (_, i) => i * 4);
+    const tile = new RegisterTile(f, { rows, relaxed });
+    const panel = f.let(panels);
+    const to = f.let(target);
+    f.for(0, outputChannels, TILE_COLUMNS, channel => {
+      tile.startFromRow(panel);
+      f.advance(panel, TILE_COLUMNS * 4);
+      tile.accumulate({ a: f.let(patch), b: panel, stepA: TILE_ROWS * 4, stepB: TILE_COLUMNS * 4, depth: terms });
+      if (relu) tile.relu();
+      const columns = f.let(minimum(I32.constant(outputChannels).sub(channel), TILE_COLUMNS));
+      f.if(
+        columns.eq(TILE_COLUMNS),
+        () => tile.store(to, targetPixel),
+        () => {
+          tile.store(edge, TILE_COLUMNS * 4);
+          const rowBytes = I32.constant(targetPixel);
+          copyTileEdge(f, { tile: edge, c: to, rowBytes, rows: I32.constant(pixels), columns });
+        },
+      );
+      f.advance(to, TILE_COLUMNS * 4);
+    });
+  });
+}
+
+/** One task is one band of one image. */
+function defineConvolve(m: ModuleBuilder, layout: Layout): void {
+  const { band, bandRows, bands, sourceRows, strides, padding, inputChannels } = layout;
+  const { outputHeight, outputWidth, outputChannels } = layout;
+  const tail = outputWidth % TILE_ROWS;
+  const fourPixels = definePixels(m, layout, TILE_ROWS);
+  const tailPixels = tail > 0 ? definePixels(m, layout, tail) : undefined;
+  const sourceStep = strides[1] * inputChannels * 4;
+  m.function(
+    'convolve',
+    { start: i32, end: i32, x: i32, panels: i32, y: i32, scratch: i32, patch: i32, edge: i32 },
+    (f, { start, end, x, panels, y, scratch, patch, edge }) => {
+      f.for(start, end, 1, task => {
+        const { image, first } = locateBand(f, task, bands, bandRows);
+        const from = f.let(x.add(image.mul(band.height * band.width * band.channels * 4)));
+        const top = f.let(first.mul(strides[0]).sub(padding[0]));
+        copyBand(f, band, { image: from, band: scratch, top, rows: sourceRows });
+        const rows = f.let(minimum(I32.constant(outputHeight).sub(first), bandRows));
+        const target = f.let(
+          y.add(
+            image
+              .mul(outputHeight)
+              .add(first)
+              .mul(outputWidth * outputChannels * 4),
+          ),
+        );
+        f.for(0, rows, 1, row => {
+          const source = f.let(scratch.add(row.mul(strides[0] * bandRowBytes(band))));
+          f.for(0, outputWidth - tail, TILE_ROWS, () => {
+            f.call(fourPixels, [source, panels, target, patch, edge]);
+            f.advance(source, TILE_ROWS * sourceStep);
+            f.advance(target, TILE_ROWS * outputChannels * 4);
+          });
+          if (tailPixels) {
+            f.call(tailPixels, [source, panels, target, patch, edge]);
+            f.advance(target, tail * outputChannels * 4);
+          }
+        });
+      });
+    },
+  );
+}
+
+export const conv2dPatches: WasmVariant<Conv2dParams> = {
+  name: 'patches',
+  applies(specs: readonly Spec[], params) {
+    const { kernelHeight, kernelWidth, inputChannels, groups } = conv2dSizes(specs, params);
+    return groups === 1 && kernelHeight * kernelWidth * inputChannels <= MAX_TERMS;
+  },
+  prefers(specs, params) {
+    const { kernelWidth, inputChannels, dilations } = conv2dSizes(specs, params);
+    return (dilations[1] === 1 ? kernelWidth * inputChannels : inputChannels) < SHORT_RUN;
+  },
+  plan(specs, params, adapter) {
+    const sizes = conv2dSizes(specs, params);
+    const bias = specs.length > 2;
+    const relu = params.activation === 'relu';
+    const layout = chooseLayout(sizes, { bias, relu, relaxed: adapter.relaxedSimd });
+    const { terms, band, bandRows, bands, sourceRows, outputWidth, outputChannels } = layout;
+    const program = wasmProgram(`conv2d patches ${JSON.stringify(layout)}`, m => {
+      definePack(m, { transposeB: false, bias });
+      defineConvolve(m, layout);
+    });
+    const panels = Math.ceil(outputChannels / TILE_COLUMNS);
+    return {
+      scratch: [
+        { bytes: panels * (terms + 1) * TILE_COLUMNS * 4 },
+        { bytes: sourceRows * bandRowBytes(band) + SLACK, perThread: true },
+        { bytes: terms * TILE_ROWS * 4, perThread: true },
+        { bytes: TILE_BYTES, perThread: true },
+      ],
+      passes: [
+        {
+          program,
+          entry: 'pack',
+          tasks: panels,
+          grain: panels,
+          args: [input(1), bias ? input(2) : 0, scratch(0), outputChannels, terms],
+        },
+        {
+          program,
+          entry: 'convolve',
+          tasks: sizes.batch * bands,
+          grain: Math.ceil(GRAIN_MULTIPLY_ADDS / (bandRows * outputWidth * outputChannels * terms)),
+          args: [input(0), scratch(0), output(0), scratch(1), scratch(2), scratch(3)],
+        },
+      ],
+    };
+  },
+};
