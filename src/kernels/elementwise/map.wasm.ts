@@ -64,6 +64,8 @@ interface RowForm {
   readonly inner: readonly number[];
   /** Outer axes: 'line' has none, 'rows' one (its strides are arguments), otherwise baked in. */
   readonly outer: 'line' | 'rows' | Walk;
+  /** Rows hold whole blocks (of unrolled vectors) or whole vectors, and need no code for what is left. */
+  readonly whole: 'blocks' | 'vectors' | 'elements';
 }
 
 function mapProgram(map: WasmMap, form: RowForm): WasmProgram {
@@ -73,7 +75,7 @@ function mapProgram(map: WasmMap, form: RowForm): WasmProgram {
   const numbered = <E>(name: string, count: number, type: E): Record<string, E> =>
     Object.fromEntries(Array.from({ length: count }, (_, k) => [`${name}${k}`, type]));
 
-  return wasmProgram(`map ${map.key} ${form.inner.join('')} ${outerKey}`, m => {
+  return wasmProgram(`map ${map.key} ${form.inner.join('')} ${form.whole} ${outerKey}`, m => {
     const tail = loadTail(m);
     const signature = {
       start: i32,
@@ -124,7 +126,9 @@ function mapProgram(map: WasmMap, form: RowForm): WasmProgram {
       const row = (count: I32): void => {
         for (const [k, vector] of held.entries()) if (vector) f.set(vector, pointers[k].f32x4Splat());
         if (unroll > 1) vectors(f.let(count.and(-4 * unroll)), unroll);
+        if (form.whole === 'blocks' && unroll > 1) return;
         vectors(f.let(count.and(unroll > 1 ? 4 * unroll - 4 : -4)), 1);
+        if (form.whole !== 'elements') return;
         const rest = f.let(count.and(3));
         f.if(rest, () => storeTail(f, out, f.let(compute(pointer => f.value(tail, [pointer, rest])) as F32x4), rest));
       };
@@ -182,13 +186,14 @@ export function mapPlan(
   const length = extents[last];
   const { weight = 1 } = map;
   if (last === 0) {
-    const program = mapProgram(map, { inner, outer: 'line' });
+    const program = mapProgram(map, { inner, outer: 'line', whole: 'elements' });
     const grain = Math.max(1, Math.ceil(WORTH_A_THREAD / (BLOCK * weight)));
     const args = [output(0), ...slots, ...parameters, length];
     return { passes: [{ program, entry: 'run', tasks: Math.ceil(length / BLOCK), args, grain }] };
   }
   const outer: Walk = { extents: extents.slice(0, last), strides: strides.map(own => own.slice(0, last)) };
-  const program = mapProgram(map, { inner, outer: last === 1 ? 'rows' : outer });
+  const whole = length % 16 === 0 ? 'blocks' : length % 4 === 0 ? 'vectors' : 'elements';
+  const program = mapProgram(map, { inner, outer: last === 1 ? 'rows' : outer, whole });
   const tasks = outer.extents.reduce((rows, extent) => rows * extent, 1);
   const grain = Math.max(1, Math.ceil(WORTH_A_THREAD / ((length + 16) * weight)));
   const args = [output(0), ...slots, ...parameters, length, ...(last === 1 ? strides.map(own => own[0]) : [])];
