@@ -1,0 +1,168 @@
+/**
+ * Where a training step spends its time: `npx tsx bench/profile.ts`. Two tables per network: by kernel and variant, as
+ * `device.profile` sums them, and (on devices that run a kernel at the call) by kernel and shape, which is the one to tune
+ * by. The whole step is timed beside, without a profiler, so that what lies between the kernels shows.
+ */
+import { availableParallelism } from 'node:os';
+import { pathToFileURL } from 'node:url';
+import { Command, Option } from 'commander';
+import type { Device, DeviceKind, ProfileEntry } from '../src/devices/device.ts';
+import { DeviceError } from '../src/devices/errors.ts';
+import type { Kernel, Spec } from '../src/devices/kernel.ts';
+import { openDevice } from '../src/devices/open.ts';
+import { formatShape } from '../src/devices/shape.ts';
+import { chooseVariant } from '../src/devices/variants.ts';
+import { trainingSetup } from './networks/own.ts';
+import type { NetworkName } from './operations.ts';
+import { quantile } from './statistics.ts';
+import { alignedLines, threeDigits } from './table.ts';
+
+const BATCH = 128;
+
+export interface ShapeEntry extends ProfileEntry {
+  readonly shapes: string;
+}
+
+/**
+ * Times every kernel that `work` runs, by kernel, variant and shapes; `milliseconds` is the number of calls times their
+ * median. For devices whose `run` returns when the kernel has run: another `run` stands in front of it for the while.
+ */
+export async function profileByShape(device: Device, work: () => Promise<unknown>): Promise<ShapeEntry[]> {
+  const entries = new Map<string, { entry: ShapeEntry; times: number[] }>();
+  const run = device.run;
+  device.run = function timedRun(kernel, inputs, outputs, params, options) {
+    const started = performance.now();
+    run.call(device, kernel as Kernel, inputs, outputs, params, options);
+    const milliseconds = performance.now() - started;
+    const specs = inputs.map(({ storage, shape }) => ({ shape, dtype: storage.dtype }));
+    const shapes = (specs.length > 0 ? specs : outputs).map(({ shape }) => formatShape(shape)).join(' ');
+    const variant = options?.variant ?? variantOf(kernel as Kernel, specs, params, device);
+    const key = `${kernel.name} ${variant} ${shapes}`;
+    let known = entries.get(key);
+    if (!known) {
+      const entry = { kernel: kernel.name, variant, shapes, calls: 0, milliseconds: 0, ...kernel.cost(specs, params) };
+      known = { entry, times: [] };
+      entries.set(key, known);
+    }
+    known.times.push(milliseconds);
+  };
+  try {
+    await work();
+  } finally {
+    delete (device as Partial<Device>).run; // the class's own comes back
+  }
+  return [...entries.values()]
+    .map(({ entry, times }) => {
+      const calls = times.length;
+      const { flops, bytes } = entry;
+      return {
+        ...entry,
+        calls,
+        milliseconds: calls * quantile(times, 0.5),
+        flops: calls * flops,
+        bytes: calls * bytes,
+      };
+    })
+    .sort((a, b) => b.milliseconds - a.milliseconds);
+}
+
+function variantOf(kernel: Kernel, specs: readonly Spec[], params: unknown, device: Device): string {
+  if (device.kind === 'reference') return 'loops';
+  const { adapter } = device as Device & { readonly adapter: any };
+  return chooseVariant(kernel.name, kernel.wasm, specs, params, adapter).name;
+}
+
+/** Entries per step as lines: the largest first, the small ones summed up in a last line. */
+export function profileLines(entries: readonly (ProfileEntry & { shapes?: string })[], steps: number): string[] {
+  const total = entries.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const large = entries.filter(({ milliseconds }) => milliseconds >= 0.002 * total);
+  const small = entries.filter(entry => !large.includes(entry));
+  const line = (name: string, variant: string, of: readonly ProfileEntry[], shapes = ''): string[] => {
+    const sum = (key: 'calls' | 'milliseconds' | 'flops' | 'bytes') => of.reduce((all, one) => all + one[key], 0);
+    const milliseconds = sum('milliseconds');
+    return [
+      name,
+      variant,
+      String(sum('calls') / steps),
+      threeDigits(milliseconds / steps),
+      `${((100 * milliseconds) / total).toFixed(1)} %`,
+      threeDigits((sum('flops') / milliseconds) * 1e-6),
+      threeDigits((sum('bytes') / milliseconds) * 1e-6),
+      shapes,
+    ];
+  };
+  const rows = [
+    ['kernel', 'variant', 'calls', 'ms', 'share', 'GFLOP/s', 'GB/s', ''],
+    ...large.map(entry => line(entry.kernel, entry.variant, [entry], entry.shapes)),
+    ...(small.length > 0 ? [line(`(${small.length} more)`, '', small)] : []),
+    ...(entries.length > 0 ? [line('all kernels', '', entries)] : []),
+  ];
+  return alignedLines(rows, [false, false, true, true, true, true, true, false]);
+}
+
+async function profileNetwork(network: NetworkName, device: Device, steps: number, batch: number): Promise<void> {
+  const setup = trainingSetup(network, batch, device);
+  const someSteps = async (): Promise<void> => {
+    for (let i = 0; i < steps; i++) await setup.step();
+    await device.sync();
+  };
+  try {
+    for (let i = 0; i < 5; i++) await setup.step();
+    const times: number[] = [];
+    for (let i = 0; i < steps; i++) {
+      const started = performance.now();
+      await setup.step();
+      times.push(performance.now() - started);
+    }
+    const entries = await device.profile(someSteps);
+    const kernels = entries.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / steps;
+    const median = threeDigits(quantile(times, 0.5));
+    console.log(
+      `\n${network}, batch ${batch}: ${median} ms per step (median of ${steps}), ${threeDigits(kernels)} ms in kernels`,
+    );
+    console.log(profileLines(entries, steps).join('\n'));
+    if (device.kind === 'webgpu') return;
+    console.log(`\n${network} by shape`);
+    console.log(profileLines(await profileByShape(device, someSteps), steps).join('\n'));
+  } finally {
+    setup.dispose();
+  }
+}
+
+interface Options {
+  readonly network?: NetworkName;
+  readonly device: DeviceKind;
+  readonly threads: string;
+  readonly steps: string;
+  readonly batch: string;
+}
+
+async function main({ network, device: kind, threads, steps, batch }: Options): Promise<void> {
+  const device = await openDevice(kind, { wasm: { threads: Number(threads) } });
+  console.log(device.info.description);
+  try {
+    for (const name of network ? [network] : (['cnn', 'mini-resnet'] as const)) {
+      await profileNetwork(name, device, Number(steps), Number(batch));
+    }
+  } finally {
+    await device.destroy();
+  }
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const program = new Command('profile')
+    .description('where a training step spends its time, kernel by kernel')
+    .addOption(new Option('--network <name>', 'which network (default: both)').choices(['cnn', 'mini-resnet']))
+    .addOption(new Option('--device <kind>', 'device').choices(['wasm', 'webgpu', 'reference']).default('wasm'))
+    .option('--threads <n>', 'threads of the wasm device', String(availableParallelism()))
+    .option('--steps <n>', 'steps to average over', '10')
+    .option('--batch <n>', 'images per step', String(BATCH))
+    .action(main);
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
