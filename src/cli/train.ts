@@ -29,7 +29,7 @@ export const trainCommand = withRecipeOptions(withModelOptions(withSharedOptions
   .description('train a model and evaluate it on the test images')
   .option(
     '--validation <n>',
-    'training images held out (stratified, by seed) and evaluated after each epoch; the best epoch is kept',
+    'training images held out (the same ones whatever the seed) and evaluated after each epoch; the best epoch is kept',
     wholeNumber(0),
     0,
   )

@@ -4,7 +4,6 @@
  */
 import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stratifiedSplit } from '../data/batches.ts';
 import { DeviceDataset } from '../data/device-dataset.ts';
 import type { FashionMnist } from '../data/fashion-mnist.ts';
 import { CLASS_NAMES } from '../data/index.node.ts';
@@ -26,6 +25,8 @@ import {
   predictLogits,
   type Recipe,
   scheduleOf,
+  type TrainedOn,
+  validationSplit,
 } from '../train/index.ts';
 import { noteTestSetUse } from '../train/test-set-ledger.node.ts';
 import { formatDuration, formatPercent } from './progress.ts';
@@ -94,7 +95,7 @@ export async function trainingRun(
   const log = join(out, 'log.jsonl');
   await mkdir(join(out, 'checkpoints'), { recursive: true });
   await mkdir(join(out, 'figures'), { recursive: true });
-  const identity = {
+  const identity: TrainedOn & { recipe: Recipe } = {
     recipe,
     validation: options.validation,
     trainImages: data.train.count,
@@ -109,7 +110,7 @@ export async function trainingRun(
   const { model, optimizer, ema } = trainee;
   const train = new DeviceDataset(data.train, device);
   const test = options.test ? new DeviceDataset(data.test, device) : undefined;
-  const split = options.validation > 0 ? stratifiedSplit(data.train.labels, options.validation, seed) : undefined;
+  const split = options.validation > 0 ? validationSplit(data.train.labels, options.validation) : undefined;
   const describe = (extra: Partial<CheckpointInfo>): CheckpointInfo => ({
     model: spec,
     device: device.kind,

@@ -4,6 +4,7 @@ import type { DeviceDataset } from '../data/device-dataset.ts';
 import { ShapeError } from '../devices/errors.ts';
 import type { Module } from '../nn/index.ts';
 import { tidy } from '../tensor/lifetime.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { checkFinite } from './health.ts';
 
 export interface PredictOptions {
@@ -11,6 +12,8 @@ export interface PredictOptions {
   readonly indices?: ArrayLike<number>;
   /** Images at a time. Default 500. */
   readonly batchSize?: number;
+  /** How to show the images to the model; default as they are. */
+  readonly view?: (images: Tensor) => Tensor;
   /** Called after each batch with the number of images done. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -24,7 +27,7 @@ export async function predictLogits(
   data: DeviceDataset,
   options: PredictOptions = {},
 ): Promise<Float32Array> {
-  const { indices = Uint32Array.from({ length: data.count }, (_, i) => i), batchSize = 500 } = options;
+  const { indices = Uint32Array.from({ length: data.count }, (_, i) => i), batchSize = 500, view = x => x } = options;
   await checkFinite(model, 'evaluate');
   const wasTraining = model.isTraining;
   model.eval();
@@ -32,7 +35,7 @@ export async function predictLogits(
     let logits: Float32Array | undefined;
     for (let start = 0; start < indices.length; start += batchSize) {
       const some = Array.prototype.slice.call(indices, start, start + batchSize) as number[];
-      const output = tidy(() => noGrad(() => model.call(data.batch(some).images)));
+      const output = tidy(() => noGrad(() => model.call(view(data.batch(some).images))));
       if (output.rank !== 2)
         throw new ShapeError(`evaluate: the model gives rank ${output.rank}, not logits [N, classes].`);
       const values = await output.data();
