@@ -11,12 +11,21 @@
  * the same taps, and the others are skipped for the whole tile instead of being multiplied by zero.
  */
 import { input, output, type Spec, scratch } from '../../devices/kernel.ts';
-import { type Contraction, sizesStruct } from '../matmul/matmul.contraction.wgsl.ts';
+import type { Contraction } from '../matmul/matmul.contraction.wgsl.ts';
+import {
+  bindings,
+  geometry,
+  LENGTH_OF_SEGMENT,
+  LOAD_ELEMENT,
+  LOAD_QUAD,
+  loadColumns,
+  startValue,
+  storeColumns,
+} from './conv2d.access.wgsl.ts';
 import { transposeFilters } from './conv2d.transpose.wgsl.ts';
 import {
   type Conv2dInputGradientParams,
   type Conv2dParams,
-  type Conv2dSizes,
   type Conv2dWeightGradientParams,
   conv2dInputGradientSizes,
   conv2dSizes,
@@ -26,37 +35,6 @@ import {
 export interface Conv2dOperandOptions {
   /** Load four channels at once where they lie along k; see MatmulOperandOptions. */
   readonly vectorsAlongK: boolean;
-}
-
-/** The members of Sizes that describe the convolution, as the WGSL below reads them. Signed ones hold two's complement. */
-function geometry(sizes: Conv2dSizes): [string, number][] {
-  return [
-    ['height', sizes.height],
-    ['width', sizes.width],
-    ['channels', sizes.inputChannels],
-    ['groupChannels', sizes.inputChannels / sizes.groups],
-    ['kernelHeight', sizes.kernelHeight],
-    ['kernelWidth', sizes.kernelWidth],
-    ['outputHeight', sizes.outputHeight],
-    ['outputWidth', sizes.outputWidth],
-    ['filters', sizes.outputChannels],
-    ['groupFilters', sizes.outputChannels / sizes.groups],
-    ['strideY', sizes.strides[0]],
-    ['strideX', sizes.strides[1]],
-    ['padTop', sizes.padding[0]],
-    ['padLeft', sizes.padding[2]],
-    ['dilationY', sizes.dilations[0]],
-    ['dilationX', sizes.dilations[1]],
-  ];
-}
-
-/** Bindings A, B, bias? and the result, the uniform block behind them. */
-function bindings(sizes: [string, number][], typeA: string, typeB: string, typeC: string, hasBias: boolean): string {
-  return /* wgsl */ `@group(0) @binding(0) var<storage, read> a: array<${typeA}>;
-@group(0) @binding(1) var<storage, read> b: array<${typeB}>;
-${hasBias ? `@group(0) @binding(2) var<storage, read> bias: array<${typeC}>;` : ''}
-@group(0) @binding(${hasBias ? 3 : 2}) var<storage, read_write> c: array<${typeC}>;
-${sizesStruct(sizes, hasBias ? 4 : 3)}`;
 }
 
 /** Taps (or rows of dy) cannot be cut finer than they are. */
@@ -76,13 +54,15 @@ export function forwardContraction(
   const loadA = vectorsAlongK && channels % 4 === 0 ? 'alongK' : 'element';
   const vectors = columns % 4 === 0;
   const hasBias = specs.length > 2;
+  // A first layer has so few channels that taps and channels are better walked as one.
+  const joined = channels < 4;
   const own = geometry(sizes);
   return {
     matrices: groups,
     rows,
     columns,
     terms: taps * channels,
-    segments: whole(taps, channels),
+    segments: joined ? whole(1, taps * channels) : whole(taps, channels),
     loadA,
     loadB: 'columns',
     operands:
@@ -106,17 +86,12 @@ fn rowAt(matrix: u32, row: u32) -> Row {
   );
 }
 
-struct Span {
-  start: u32,
-  inside: bool,
+${
+  joined
+    ? JOINED_TAPS
+    : `${TAP_SPAN}
+${loadA === 'alongK' ? LOAD_QUAD : LOAD_ELEMENT}`
 }
-fn spanAt(row: Row, tap: u32) -> Span {
-  let y = row.y + i32(tap / sizes.kernelWidth * sizes.dilationY);
-  let x = row.x + i32(tap % sizes.kernelWidth * sizes.dilationX);
-  let inside = y >= 0 && y < i32(sizes.height) && x >= 0 && x < i32(sizes.width);
-  return Span(select(0u, row.image + (u32(y) * sizes.width + u32(x)) * sizes.channels, inside), inside);
-}
-${loadA === 'alongK' ? LOAD_QUAD : LOAD_ELEMENT}
 
 fn startB(matrix: u32, tap: u32, column4: u32) -> u32 {
   return tap * sizes.groupChannels * sizes.filters + matrix * sizes.groupFilters + column4 * 4u;
@@ -334,52 +309,26 @@ fn store(part: u32, matrix: u32, row: u32, column4: u32, value: vec4f) {
   };
 }
 
-const LENGTH_OF_SEGMENT = /* wgsl */ `fn lengthOf(segment: u32) -> u32 {
-  return sizes.segmentLength;
-}`;
-
-const LOAD_ELEMENT = /* wgsl */ `fn loadA(span: Span, k: u32) -> f32 {
-  return select(0.0, a[span.start + k], span.inside);
-}`;
-
-const LOAD_QUAD = /* wgsl */ `fn loadA(span: Span, k: u32) -> vec4f {
-  return select(vec4f(), a[(span.start + k) / 4u], span.inside);
-}`;
-
-/** `loadB`: four columns of a row-major matrix whose rows have `sizes.<stride>` elements. */
-function loadColumns(stride: string, vectors: boolean): string {
-  return vectors
-    ? /* wgsl */ `fn loadB(start: u32, k: u32, column4: u32) -> vec4f {
-  return b[(start + k * sizes.${stride}) / 4u];
-}`
-    : /* wgsl */ `fn loadB(start: u32, k: u32, column4: u32) -> vec4f {
-  let at = start + k * sizes.${stride};
-  let last = sizes.columns - 1u - column4 * 4u;
-  return vec4f(b[at], b[at + min(1u, last)], b[at + min(2u, last)], b[at + min(3u, last)]);
-}`;
+const TAP_SPAN = /* wgsl */ `struct Span {
+  start: u32,
+  inside: bool,
 }
-
-function startValue(hasBias: boolean, vectors: boolean): string {
-  if (!hasBias)
-    return /* wgsl */ `fn startValue(matrix: u32, column4: u32) -> vec4f {
-  return vec4f();
+fn spanAt(row: Row, tap: u32) -> Span {
+  let y = row.y + i32(tap / sizes.kernelWidth * sizes.dilationY);
+  let x = row.x + i32(tap % sizes.kernelWidth * sizes.dilationX);
+  let inside = y >= 0 && y < i32(sizes.height) && x >= 0 && x < i32(sizes.width);
+  return Span(select(0u, row.image + (u32(y) * sizes.width + u32(x)) * sizes.channels, inside), inside);
 }`;
-  return /* wgsl */ `fn startValue(matrix: u32, column4: u32) -> vec4f {
-  let start = matrix * sizes.groupFilters + column4 * 4u;
-  ${
-    vectors
-      ? 'return bias[start / 4u];'
-      : `let last = sizes.columns - 1u - column4 * 4u;
-  return vec4f(bias[start], bias[start + min(1u, last)], bias[start + min(2u, last)], bias[start + min(3u, last)]);`
-  }
-}`;
-}
 
-function storeColumns(vectors: boolean): string {
-  return vectors
-    ? 'c[start / 4u] = result;'
-    : /* wgsl */ `let count = min(4u, sizes.columns - column4 * 4u);
-  for (var i = 0u; i < count; i++) {
-    c[start + i] = result[i];
-  }`;
+const JOINED_TAPS = /* wgsl */ `alias Span = Row;
+fn spanAt(row: Row, segment: u32) -> Span {
+  return row;
 }
+fn loadA(span: Span, k: u32) -> f32 {
+  let tap = k / sizes.groupChannels;
+  let y = span.y + i32(tap / sizes.kernelWidth * sizes.dilationY);
+  let x = span.x + i32(tap % sizes.kernelWidth * sizes.dilationX);
+  let inside = y >= 0 && y < i32(sizes.height) && x >= 0 && x < i32(sizes.width);
+  let at = span.image + (u32(y) * sizes.width + u32(x)) * sizes.channels + k % sizes.groupChannels;
+  return select(0.0, a[select(0u, at, inside)], inside);
+}`;
