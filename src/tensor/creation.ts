@@ -1,7 +1,7 @@
 /** Making tensors: from values, filled, counted, random. All take the default device unless one is named. */
 import type { Device } from '../devices/device.ts';
-import { type DType, dtypeOf, type TypedArray } from '../devices/dtype.ts';
-import { ShapeError } from '../devices/errors.ts';
+import { allocateHost, type DType, dtypeOf, type TypedArray } from '../devices/dtype.ts';
+import { DTypeError, ShapeError, UsageError } from '../devices/errors.ts';
 import { checkShape, formatShape, type Shape, sizeOf } from '../devices/shape.ts';
 import { fill } from '../kernels/elementwise/index.ts';
 import { parameterNumber } from '../kernels/parameter-number.ts';
@@ -16,9 +16,11 @@ export interface CreationOptions {
 
 /**
  * A tensor of given values.
- * @param values a typed array (with `shape`; its type gives the dtype), a number, or nested arrays of numbers
+ * @param values a typed array (its type gives the dtype), a number, or nested arrays of numbers (float32 unless said
+ *   otherwise)
  * @param shape of as many elements as there are values; taken from the nesting when absent
- * @throws ShapeError when values and shape do not match or the nesting is ragged
+ * @throws ShapeError when values and shape do not match or the nesting is ragged; DTypeError when a value is none of the
+ *   integer `dtype` asked for
  * @example tensor([[1, 2], [3, 4]])
  * @example tensor(pixels, [1, 28, 28, 1])
  */
@@ -32,9 +34,21 @@ export function tensor(values: TypedArray | NestedArray, shape?: Shape, options:
     throw new ShapeError(`tensor: ${flat.length} values do not fill shape ${formatShape(actualShape)}.`);
   }
   const dtype = options.dtype ?? (given ? dtypeOf(given) : 'float32');
+  const converted = asDType(flat, dtype);
   const storage = device.allocate(flat.length, dtype);
-  device.write(storage, flat);
+  device.write(storage, converted);
   return new Tensor(storage, actualShape);
+}
+
+/** The values in an array of `dtype`'s own kind; integers are not cut or wrapped to fit. */
+function asDType(values: TypedArray, dtype: DType): TypedArray {
+  if (dtypeOf(values) === dtype) return values;
+  const converted = allocateHost(dtype, values.length);
+  converted.set(values);
+  if (dtype === 'float32') return converted;
+  const foreign = values.findIndex((value, i) => value !== converted[i]);
+  if (foreign >= 0) throw new DTypeError(`tensor: ${values[foreign]} is not a value of ${dtype}.`);
+  return converted;
 }
 
 function nestingOf(values: NestedArray): number[] {
@@ -60,12 +74,13 @@ export function scalar(value: number, options: CreationOptions = {}): Tensor {
   return full([], value, options);
 }
 
-/** `value` everywhere. */
+/** `value` everywhere. Throws DTypeError when it is none of an integer `dtype`. */
 export function full(shape: Shape, value: number, options: CreationOptions = {}): Tensor {
   const { dtype = 'float32', device = getDevice() } = options;
-  checkShape(shape, 'full');
+  const params = { value: parameterNumber(value), shape, dtype };
+  fill.infer([], params);
   const storage = device.allocate(sizeOf(shape), dtype);
-  device.run(fill, [], [{ storage, shape }], { value: parameterNumber(value), shape, dtype });
+  device.run(fill, [], [{ storage, shape }], params);
   return new Tensor(storage, shape);
 }
 
@@ -86,8 +101,11 @@ export function onesLike(x: Tensor): Tensor {
   return full(x.shape, 1, { dtype: x.dtype, device: x.device });
 }
 
-/** start, start + step, ... below `end`. */
+/** start, start + step, ... below `end` (above it when the step is negative). */
 export function arange(start: number, end: number, step = 1, options: CreationOptions = {}): Tensor {
+  if (step === 0 || ![start, end, step].every(Number.isFinite)) {
+    throw new UsageError(`arange: from ${start} to ${end} in steps of ${step} is no finite sequence.`);
+  }
   const count = Math.max(0, Math.ceil((end - start) / step));
   const values = Float64Array.from({ length: count }, (_, i) => start + i * step);
   return tensor(values, [count], { dtype: 'float32', ...options });
