@@ -1,6 +1,6 @@
 /** Moving elements without changing them. Each gradient moves them back. */
 import { ShapeError } from '../../devices/errors.ts';
-import { formatShape, type Shape, sizeOf } from '../../devices/shape.ts';
+import { formatShape, normalizeAxes, type Shape, sizeOf } from '../../devices/shape.ts';
 import { retain } from '../../devices/storage.ts';
 import {
   concat as concatKernel,
@@ -17,6 +17,7 @@ import {
   slice as sliceKernel,
   transpose as transposeKernel,
 } from '../../kernels/layout/index.ts';
+import { parameterNumber } from '../../kernels/parameter-number.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { apply, kernelOp, type Op } from '../op.ts';
 
@@ -48,7 +49,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   if (
     shape.filter(extent => extent === -1).length > 1 ||
     sizeOf(filled) !== x.size ||
-    !filled.every(Number.isInteger)
+    !filled.every(extent => Number.isInteger(extent) && extent >= 0)
   ) {
     throw new ShapeError(`reshape: ${formatShape(x.shape)} cannot become ${formatShape(shape)}.`);
   }
@@ -130,11 +131,13 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   return apply(concatOp, tensors, { axis: axis < 0 ? axis + tensors[0].rank : axis });
 }
 
-/** Tensors of one shape joined along a new axis. */
+/** Tensors of one shape joined along a new axis (negative: counted from the back of the result). */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  if (tensors.length === 0) throw new ShapeError('stack: nothing to join.');
+  const [at] = normalizeAxes(axis, tensors[0].rank + 1, 'stack');
   return concat(
-    tensors.map(x => reshape(x, [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)])),
-    axis,
+    tensors.map(x => reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])),
+    at,
   );
 }
 
@@ -156,7 +159,12 @@ export function pad(
   after: readonly number[],
   options: { mode?: PadParams['mode']; value?: number } = {},
 ): Tensor {
-  return apply(padOp, [x], { before, after, mode: options.mode ?? 'constant', value: options.value ?? 0 });
+  return apply(padOp, [x], {
+    before,
+    after,
+    mode: options.mode ?? 'constant',
+    value: parameterNumber(options.value ?? 0),
+  });
 }
 
 const gatherOp: Op<GatherParams> = kernelOp(gatherKernel, {
