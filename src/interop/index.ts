@@ -2,3 +2,4 @@
 export * from './npy.ts';
 export * from './safetensors.ts';
 export * from './torch-layout.ts';
+export * from './torch-weights.ts';
