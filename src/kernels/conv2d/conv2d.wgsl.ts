@@ -54,8 +54,9 @@ function variantsOf<P>({ sizes, contraction, winograd }: Forms<P>): readonly Wgs
       name: 'winograd-subgroup-registers',
       applies: (specs, params, adapter) => hasSubgroupTiles(adapter) && isWinograd(sizes(specs, params)),
       prefers: (specs, params, adapter) => {
-        const { inputChannels, outputChannels } = sizes(specs, params);
-        return adapter.isSoftware && Math.min(inputChannels, outputChannels) >= WINOGRAD_CHANNELS;
+        const { inputChannels, outputChannels, outputHeight, outputWidth } = sizes(specs, params);
+        const filled = (outputHeight * outputWidth) / (Math.ceil(outputHeight / 4) * Math.ceil(outputWidth / 4) * 16);
+        return adapter.isSoftware && Math.min(inputChannels, outputChannels) >= WINOGRAD_CHANNELS && filled >= 0.5;
       },
       plan: (specs, params, adapter) =>
         winograd(specs, params, { vectorsAlongK: false, copies: false, strategy: () => subgroupTile(adapter) }),

@@ -36,17 +36,33 @@ export interface ProductStrategy extends MatmulOperandOptions {
   strategy(rows: number, columns: number): TileStrategy;
 }
 
+/** The binding size that every WebGPU implementation has; arrays of one image must fit. */
+const BINDING_BYTES = 128 << 20;
+
+/** Bytes of V or M, whichever is larger, for one image with that many rows and columns of outputs. */
+function bytesPerImage(height: number, width: number, channels: number): number {
+  return PRODUCTS * Math.ceil(height / TILE) * Math.ceil(width / TILE) * channels * 4;
+}
+
 /** Whether F(4x4, 3x3) computes this convolution: 3 x 3, stride 1, no dilation, no groups, four channels or more. */
 export function isWinograd(sizes: Conv2dSizes): boolean {
   const { batch, kernelHeight, kernelWidth, strides, dilations, groups, inputChannels, outputChannels } = sizes;
-  const ones = [...strides, ...dilations, groups].every(value => value === 1);
-  return batch > 0 && kernelHeight === 3 && kernelWidth === 3 && ones && Math.min(inputChannels, outputChannels) >= 4;
+  const { height, width, outputHeight, outputWidth } = sizes;
+  const channels = [inputChannels, outputChannels];
+  const pixels = [Math.max(height, outputHeight), Math.max(width, outputWidth)] as const;
+  return (
+    [...strides, ...dilations, groups].every(value => value === 1) &&
+    batch > 0 &&
+    kernelHeight === 3 &&
+    kernelWidth === 3 &&
+    Math.min(...channels) >= 4 &&
+    bytesPerImage(...pixels, Math.max(...channels)) <= BINDING_BYTES
+  );
 }
 
-/** Cuts `batch` images into runs whose largest transformed array stays within RUN_BYTES. */
-function runsOf(batch: number, tilesPerImage: number, channels: number): { firstImage: number; images: number }[] {
-  const bytesPerImage = PRODUCTS * tilesPerImage * channels * 4;
-  const images = Math.min(batch, Math.max(1, Math.floor(RUN_BYTES / bytesPerImage)));
+/** Cuts `batch` images of which each takes `bytes` into runs within RUN_BYTES. */
+function runsOf(batch: number, bytes: number): { firstImage: number; images: number }[] {
+  const images = Math.min(batch, Math.max(1, Math.floor(RUN_BYTES / bytes)));
   return Array.from({ length: Math.ceil(batch / images) }, (_, run) => ({
     firstImage: run * images,
     images: Math.min(images, batch - run * images),
@@ -94,7 +110,7 @@ function convolution(
   const arrays = [float(PRODUCTS, channels, filters)];
   const tilesDown = Math.ceil(outputHeight / TILE);
   const tilesAcross = Math.ceil(outputWidth / TILE);
-  for (const run of runsOf(batch, tilesDown * tilesAcross, Math.max(channels, filters))) {
+  for (const run of runsOf(batch, bytesPerImage(outputHeight, outputWidth, Math.max(channels, filters)))) {
     const from: Tiling = { ...run, tilesDown, tilesAcross, height, width, channels, padTop, padLeft };
     const to: Tiling = { ...from, height: outputHeight, width: outputWidth, channels: filters, padTop: 0, padLeft: 0 };
     const tiles = tilesOf(from);
@@ -159,7 +175,7 @@ export function planWinogradWeightGradient(
   const arrays: Spec[] = [];
   const tilesDown = Math.ceil(outputHeight / TILE);
   const tilesAcross = Math.ceil(outputWidth / TILE);
-  for (const run of runsOf(batch, tilesDown * tilesAcross, Math.max(inputChannels, outputChannels))) {
+  for (const run of runsOf(batch, bytesPerImage(outputHeight, outputWidth, Math.max(inputChannels, outputChannels)))) {
     const grid = { ...run, tilesDown, tilesAcross };
     const x: Tiling = { ...grid, height, width, channels: inputChannels, padTop: padding[0], padLeft: padding[2] };
     const dy: Tiling = {
