@@ -1,0 +1,194 @@
+/** The training loop, in process: what it records, when it stops, and what it says when numbers go wrong. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { DeviceDataset, readSample } from '../../src/data/index.node.ts';
+import { NonFiniteError } from '../../src/devices/errors.ts';
+import { ReferenceDevice } from '../../src/devices/reference/device.ts';
+import { openWasmDevice } from '../../src/devices/wasm/device.ts';
+import { liveTensorCount } from '../../src/index.ts';
+import {
+  buildTrainee,
+  type CheckpointEvent,
+  type FitOptions,
+  fit,
+  RECIPES,
+  scheduleOf,
+  type Trainee,
+} from '../../src/train/index.ts';
+
+const device = await openWasmDevice();
+const sample = (await readSample()).train;
+const COUNT = 200;
+const data = new DeviceDataset(
+  { ...sample, count: COUNT, images: sample.images.subarray(0, COUNT * 784), labels: sample.labels.subarray(0, COUNT) },
+  device,
+);
+const SPEC = { name: 'cnn', options: { widths: [4, 8], depth: 1, hidden: 32 } } as const;
+const RECIPE = { ...RECIPES.cnn, epochs: 3, batchSize: 25, augmentation: null };
+const OPTIONS: FitOptions = { epochs: 3, batchSize: 25, seed: 3, schedule: scheduleOf(RECIPE), smoothing: 0.1 };
+
+const built: Trainee[] = [];
+const build = (recipe = RECIPE): Trainee => {
+  const trainee = buildTrainee(SPEC, recipe, device, 3);
+  built.push(trainee);
+  return trainee;
+};
+afterEach(() => {
+  for (const trainee of built.splice(0)) trainee.dispose();
+});
+
+describe('fit', () => {
+  test('records every step and every epoch, and learns', async () => {
+    const { model, optimizer } = build();
+    const before = liveTensorCount();
+    const { history, interrupted } = await fit(model, data, optimizer, {
+      ...OPTIONS,
+      epochs: 12,
+      schedule: () => 0.2,
+    });
+    expect(interrupted).toBe(false);
+    expect(history.losses).toHaveLength(96);
+    expect(history.epochs.map(({ epoch }) => epoch)).toEqual(Array.from({ length: 12 }, (_, i) => i));
+    const meanOf = (losses: readonly number[]) => losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+    expect(history.epochs[0].loss).toBeCloseTo(meanOf(history.losses.slice(0, 8)), 10);
+    expect(history.epochs[11].loss).toBeLessThan(history.epochs[0].loss - 0.3);
+    expect(history.epochs[11].accuracy).toBeGreaterThan(0.4);
+    expect(liveTensorCount()).toBe(before);
+  });
+
+  test('training on mixtures learns too', async () => {
+    const { model, optimizer } = build();
+    const { history } = await fit(model, data, optimizer, {
+      ...OPTIONS,
+      epochs: 12,
+      schedule: () => 0.2,
+      mixup: 0.4,
+      cutmix: 1,
+    });
+    expect(history.epochs[11].loss).toBeLessThan(history.epochs[0].loss - 0.1);
+  });
+
+  test('checkpoints within an epoch stand at the steps asked for and hold their losses', async () => {
+    const { model, optimizer } = build();
+    const seen: { event: CheckpointEvent; losses: number }[] = [];
+    await fit(model, data, optimizer, {
+      ...OPTIONS,
+      checkpointEvery: 3,
+      onCheckpoint: async event => {
+        seen.push({ event, losses: event.history.losses.length });
+      },
+    });
+    // Eight steps an epoch: after every third step, and after each epoch (step 24 is both).
+    const steps = seen.map(({ event }) => event.position.step);
+    expect(steps).toEqual([3, 6, 8, 9, 12, 15, 16, 18, 21, 24]);
+    expect(seen.map(({ losses }) => losses)).toEqual(steps);
+    expect(seen.map(({ event }) => event.position.batch)).toEqual([3, 6, 0, 1, 4, 7, 0, 2, 5, 0]);
+  });
+
+  test('stops early when validation has not improved for the given number of epochs', async () => {
+    const { model, optimizer } = build();
+    const bests: boolean[] = [];
+    const { history } = await fit(model, data, optimizer, {
+      ...OPTIONS,
+      epochs: 20,
+      // Nothing changes any more, so the first epoch stays the best.
+      schedule: () => 0,
+      validation: { data, indices: [0, 1, 2, 3, 4, 5] },
+      patience: 2,
+      onCheckpoint: async ({ isBest }) => {
+        bests.push(isBest);
+      },
+    });
+    expect(history.epochs.length).toBeLessThan(20);
+    const accuracies = history.epochs.map(({ validationAccuracy }) => validationAccuracy!);
+    expect(Math.max(...accuracies.slice(-2))).toBeLessThanOrEqual(Math.max(...accuracies.slice(0, -2)));
+    expect(bests).toEqual(accuracies.map((accuracy, i) => accuracy >= Math.max(...accuracies.slice(0, i + 1))));
+    // Resumed, a run that has stopped stays stopped.
+    const position = { epoch: history.epochs.length, batch: 0, step: 8 * history.epochs.length };
+    const again = await fit(model, data, optimizer, {
+      ...OPTIONS,
+      epochs: 20,
+      patience: 2,
+      resume: { position, history },
+    });
+    expect(again.history.epochs).toHaveLength(history.epochs.length);
+  });
+
+  test('validation uses the averaged parameters and leaves training where it was', async () => {
+    const losses: number[][] = [];
+    for (const validation of [undefined, { data, indices: [1, 2, 3] }]) {
+      const { model, optimizer, ema } = build({ ...RECIPE, ema: 0.9 });
+      const { history } = await fit(model, data, optimizer, { ...OPTIONS, ema, validation });
+      losses.push(history.losses);
+    }
+    expect(losses[1]).toEqual(losses[0]);
+  });
+
+  test('warm-up begins near zero and joins the schedule', () => {
+    const course = scheduleOf({ ...RECIPE, epochs: 10, warmUp: 2, schedule: 'constant' });
+    expect(course(0, 100)).toBeCloseTo(1 / 20);
+    expect(course(9, 100)).toBeCloseTo(0.5);
+    expect(course(20, 100)).toBe(1);
+  });
+
+  test('a batch larger than the data is refused', async () => {
+    const { model, optimizer } = build();
+    await expect(fit(model, data, optimizer, { ...OPTIONS, batchSize: 201 })).rejects.toThrow(/do not fill one batch/);
+  });
+
+  test.each(['conv2_1.weight', 'norm1_1.runningVariance'])('an infinity in %s is named with its step', async name => {
+    const { model, optimizer } = build();
+    const owned = [...model.namedParameters(), ...model.namedBuffers()].find(([path]) => path === name)![1];
+    const values = Float32Array.from(await owned.value.data());
+    values[1] = Number.POSITIVE_INFINITY;
+    model.arena.write(name, values);
+    const run = fit(model, data, optimizer, OPTIONS);
+    await expect(run).rejects.toThrow(NonFiniteError);
+    await expect(run).rejects.toThrow(new RegExp(`Step 0.*${name}`));
+  });
+
+  test('gradients can be looked at between backward and update, each step', async () => {
+    const { model, optimizer } = build();
+    const steps: number[] = [];
+    const norms: Promise<number>[] = [];
+    await fit(model, data, optimizer, {
+      ...OPTIONS,
+      epochs: 1,
+      onGradients: step => {
+        steps.push(step);
+        norms.push(device.read(model.arena.gradients).then(values => Math.hypot(...values)));
+      },
+    });
+    expect(steps).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    for (const norm of await Promise.all(norms)) expect(norm).toBeGreaterThan(0);
+  });
+});
+
+test('a run on the reference device follows the same batches: losses agree to float32 precision', async () => {
+  const reference = new ReferenceDevice();
+  const there = new DeviceDataset(
+    {
+      ...sample,
+      count: COUNT,
+      images: sample.images.subarray(0, COUNT * 784),
+      labels: sample.labels.subarray(0, COUNT),
+    },
+    reference,
+  );
+  const other = buildTrainee(SPEC, RECIPE, reference, 3);
+  const { model, optimizer } = build();
+  const options = {
+    ...OPTIONS,
+    epochs: 1,
+    augmentation: { crop: 2, flip: 'random', erase: null } as const,
+    mixup: 0.3,
+  };
+  const [ours, theirs] = [
+    await fit(model, data, optimizer, options),
+    await fit(other.model, there, other.optimizer, options),
+  ];
+  ours.history.losses.forEach((loss, i) => {
+    expect(Math.abs(loss - theirs.history.losses[i])).toBeLessThan(1e-4);
+  });
+  other.dispose();
+  there.dispose();
+});
