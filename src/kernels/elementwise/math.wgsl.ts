@@ -4,6 +4,8 @@
  * may assume that `x != x` is false, and its `max(NaN, 0)` is 0.
  */
 
+import { HALF_PI } from './vector-math.wasm.ts';
+
 interface LibraryFunction {
   readonly text: string;
   readonly uses?: readonly string[];
@@ -50,6 +52,24 @@ fn erf(x: T) -> T {
 }`,
     uses: ['isNegative'],
   },
+  sinQuarter: {
+    text: /* wgsl */ `// sin(x + quarterTurns pi / 2) for |x| <= 1e5, else NaN, as in vector-math.wasm.ts. Drivers' own are
+// good to 2^-11 within [-pi, pi] and promise nothing outside.
+fn sinQuarter(x: T, quarterTurns: i32) -> T {
+  let n = round(x * ${2 / Math.PI});
+  let quadrant = I(n) + I(quarterTurns);
+  let r = ${HALF_PI.reduce((rest, piece) => `(${rest} - n * ${piece})`, 'x')};
+  let z = r * r;
+  let sine = ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * r + r;
+  let cosine = ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z - 0.5 * z + 1.0;
+  let value = select(sine, cosine, (quadrant & I(1)) == I(1));
+  let turned = select(value, -value, (quadrant & I(2)) == I(2));
+  let isFar = (bitcast<U>(x) & U(0x7fffffffu)) > U(0x47c35000u);
+  return select(turned, bitcast<T>((bitcast<U>(x) & U(0x80000000u)) | U(0x7fc00000u)), isFar);
+}`,
+  },
+  sine: { text: /* wgsl */ `fn sine(x: T) -> T { return sinQuarter(x, 0); }`, uses: ['sinQuarter'] },
+  cosine: { text: /* wgsl */ `fn cosine(x: T) -> T { return sinQuarter(x, 1); }`, uses: ['sinQuarter'] },
   normalCumulative: {
     text: /* wgsl */ `fn normalCumulative(x: T) -> T { return 0.5 + 0.5 * erf(x * 0.7071067812); }`,
     uses: ['erf'],

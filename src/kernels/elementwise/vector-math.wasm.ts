@@ -125,7 +125,7 @@ export function erf(f: FunctionBuilder, x: F32x4): F32x4 {
 }
 
 /** pi / 2 in pieces of 8 bits (the last one rounded), so that each times an integer below 2^16 is exact. */
-const HALF_PI: number[] = [];
+export const HALF_PI: number[] = [];
 for (let rest = Math.PI / 2; HALF_PI.length < 5; rest -= HALF_PI[HALF_PI.length - 1]) {
   const unit = 2 ** (Math.floor(Math.log2(rest)) - 7);
   HALF_PI.push(HALF_PI.length === 4 ? Math.fround(rest) : Math.floor(rest / unit) * unit);
