@@ -4,6 +4,8 @@
  * otherwise be an im2col matrix, but each pixel is copied once instead of once per tap.
  */
 import { type FunctionBuilder, type I32, type I32Like, i32 } from '../../devices/wasm/assembler/module.ts';
+import { type AxisClass, type Gather, sourceExtent } from './conv2d.gather.ts';
+import type { Conv2dSizes } from './conv2d.ts';
 
 export interface BandShape {
   /** The image: rows x columns x channels. */
@@ -52,24 +54,64 @@ export function copyBand(
   );
 }
 
-/**
- * Rows per band so that a band stays within `bytes` and there are at least `wantedTasks` bands in all, in equal parts. A
- * function of the shape alone: results must not depend on the number of threads.
- */
-export function chooseBandRows(
-  { batch, rows, wantedTasks }: { batch: number; rows: number; wantedTasks: number },
-  bandBytes: (rows: number) => number,
-  bytes: number,
-): number {
-  let parts = 1;
-  const band = () => Math.ceil(rows / parts);
-  while (band() > 1 && bandBytes(band()) > bytes) parts++;
-  while (band() > 4 && batch * parts < wantedTasks) parts++;
-  return band();
+/** How the target rows of an image are cut into bands, and what of the source each band needs. */
+export interface BandLayout {
+  readonly band: BandShape;
+  /** Target rows per band (of one class), and bands per image. */
+  readonly bandRows: number;
+  readonly bands: number;
+  /** Source row of the band's first row, for the band that starts at target row 0; and source rows per band. */
+  readonly top: number;
+  readonly sourceRows: number;
 }
 
-/** Index of the current task's image and first row, from a task number that counts bands within images. */
-export function locateBand(f: FunctionBuilder, task: I32, bands: number, bandRows: number): { image: I32; first: I32 } {
+export interface BandLimits {
+  /** Most bytes of one band. */
+  readonly bytes: number;
+  /** Bytes that go with each target row besides the source. */
+  readonly targetRowBytes?: number;
+}
+
+/** Fewer bands than this in all leave threads idle or unevenly loaded; but four rows are not cut further. */
+const WANTED_BANDS = 8;
+const FEWEST_ROWS = 4;
+
+/** Equal bands within the limits. A function of the shape alone: results must not depend on the number of threads. */
+export function layOutBands(gather: Gather, { bytes, targetRowBytes = 0 }: BandLimits): BandLayout {
+  const { batch, vertical, horizontal, source } = gather;
+  const most = (classes: readonly AxisClass[]) => Math.max(...classes.map(({ count }) => count));
+  const rows = most(vertical.classes);
+  const across = sourceExtent(horizontal, most(horizontal.classes));
+  const band = { ...source, left: across.low, columns: across.high - across.low + 1 };
+  const top = sourceExtent(vertical, rows).low;
+  const sourceRows = (count: number) => sourceExtent(vertical, count).high - top + 1;
+  const bandBytes = (count: number) => sourceRows(count) * bandRowBytes(band) + count * targetRowBytes;
+  let bands = 1;
+  const bandRows = () => Math.ceil(rows / bands);
+  while (bandRows() > 1 && bandBytes(bandRows()) > bytes) bands++;
+  while (bandRows() > FEWEST_ROWS && batch * bands < WANTED_BANDS) bands++;
+  return { band, bandRows: bandRows(), bands: Math.ceil(rows / bandRows()), top, sourceRows: sourceRows(bandRows()) };
+}
+
+/** Byte offset in the band of every value under the filter, from its first tap: taps in order, channels innermost. */
+export function filterOffsets(
+  { kernelHeight, kernelWidth, dilations }: Pick<Conv2dSizes, 'kernelHeight' | 'kernelWidth' | 'dilations'>,
+  band: BandShape,
+  channels: number,
+): number[] {
+  const offsets: number[] = [];
+  for (let ky = 0; ky < kernelHeight; ky++) {
+    for (let kx = 0; kx < kernelWidth; kx++) {
+      for (let c = 0; c < channels; c++) {
+        offsets.push(ky * dilations[0] * bandRowBytes(band) + (kx * dilations[1] * band.channels + c) * 4);
+      }
+    }
+  }
+  return offsets;
+}
+
+/** Image and first target row of a task, where tasks count the bands of all images. */
+export function locateBand(f: FunctionBuilder, { bands, bandRows }: BandLayout, task: I32): { image: I32; first: I32 } {
   const image = f.let(task.divU(bands));
   const first = f.local(i32);
   f.set(first, task.sub(image.mul(bands)).mul(bandRows));

@@ -30,14 +30,13 @@ import {
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
 import { definePackColumns, definePackRows } from '../matmul/panel.wasm.ts';
-import { copyTileEdge, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
-import { type BandShape, bandRowBytes, chooseBandRows, copyBand, locateBand } from './conv2d.band.wasm.ts';
-import { forwardGather, type Gather, inputGradientGather, sourceExtent } from './conv2d.gather.ts';
+import { copyTileEdge, minimum, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
+import { type BandLayout, bandRowBytes, copyBand, layOutBands, locateBand } from './conv2d.band.wasm.ts';
+import { forwardGather, type Gather, inputGradientGather } from './conv2d.gather.ts';
 import { type Conv2dInputGradientParams, type Conv2dParams, conv2dInputGradientSizes, conv2dSizes } from './conv2d.ts';
 
 /** Bytes of a band: with the packed filters it shares L2. */
 const BAND_BYTES = 160 * 1024;
-const WANTED_TASKS = 8;
 const GRAIN_MULTIPLY_ADDS = 500_000;
 const GRAIN_ELEMENTS = 50_000;
 
@@ -48,47 +47,33 @@ interface Epilogue {
 }
 
 /** Everything that is fixed when the program is assembled. */
-interface Layout extends Epilogue {
+interface Layout extends Epilogue, BandLayout {
   readonly gather: Omit<Gather, 'batch'>;
   readonly channelsIn: number;
   readonly channelsOut: number;
   readonly panelsPerGroup: number;
   readonly panelBytes: number;
-  /** Rows of a band, counted in pixels of a class; and bands per image. */
-  readonly bandRows: number;
-  readonly bands: number;
-  readonly band: BandShape;
-  /** Source row of the band's first row, for a band that starts at pixel 0. */
-  readonly top: number;
-  readonly sourceRows: number;
   /** False when no padding is needed: then pixels are read where they lie. */
   readonly copied: boolean;
 }
 
 function chooseLayout({ batch, ...gather }: Gather, epilogue: Epilogue): Layout {
-  const { vertical, horizontal, source, target, groups, kernelHeight, kernelWidth } = gather;
+  const { source, target, groups, kernelHeight, kernelWidth } = gather;
   const channelsIn = source.channels / groups;
   const channelsOut = target.channels / groups;
-  const rows = Math.max(...vertical.classes.map(({ count }) => count));
-  const across = sourceExtent(horizontal, Math.max(...horizontal.classes.map(({ count }) => count)));
-  const down = sourceExtent(vertical, rows);
-  const band = { ...source, left: across.low, columns: across.high - across.low + 1 };
-  const sourceRows = (count: number) => sourceExtent(vertical, count).high - down.low + 1;
-  const bandBytes = (count: number) => sourceRows(count) * bandRowBytes(band);
-  const bandRows = chooseBandRows({ batch, rows, wantedTasks: WANTED_TASKS }, bandBytes, BAND_BYTES);
+  const bands = layOutBands({ batch, ...gather }, { bytes: BAND_BYTES });
+  const { band, top, sourceRows } = bands;
+  const right = band.left + band.columns;
+  const bottom = (bands.bands - 1) * bands.bandRows * gather.vertical.sourceStep + top + sourceRows;
   return {
     ...epilogue,
+    ...bands,
     gather,
     channelsIn,
     channelsOut,
     panelsPerGroup: Math.ceil(channelsOut / TILE_COLUMNS),
     panelBytes: (kernelHeight * kernelWidth * channelsIn + 1) * TILE_COLUMNS * 4,
-    bandRows,
-    bands: Math.ceil(rows / bandRows),
-    band,
-    top: down.low,
-    sourceRows: sourceRows(bandRows),
-    copied: across.low < 0 || down.low < 0 || across.high >= source.width || down.high >= source.height,
+    copied: band.left < 0 || top < 0 || right > source.width || bottom > source.height,
   };
 }
 
@@ -103,8 +88,7 @@ function definePack(m: ModuleBuilder, layout: Layout): void {
     f.for(start, end, 1, task => {
       const group = f.let(task.divU(panelsPerGroup));
       const channel = f.let(task.remU(panelsPerGroup).mul(TILE_COLUMNS));
-      const left = f.let(I32.constant(channelsOut).sub(channel));
-      const valid = f.let(left.lt(TILE_COLUMNS).select(left, I32.constant(TILE_COLUMNS)));
+      const valid = f.let(minimum(I32.constant(channelsOut).sub(channel), TILE_COLUMNS));
       const panel = f.let(panels.add(task.mul(panelBytes)));
       for (const vector of [0, 16]) f.store(panel, F32x4.constant(0, 0, 0, 0), vector);
       if (hasBias) {
@@ -205,7 +189,7 @@ function defineRow(m: ModuleBuilder, { gather, relu, relaxed }: Layout): Functio
 
 /** One task is one band of one image. */
 function defineConvolve(m: ModuleBuilder, layout: Layout): void {
-  const { gather, channelsOut, panelBytes, bandRows, bands, band, top, sourceRows, copied } = layout;
+  const { gather, channelsOut, panelBytes, band, top, sourceRows, copied } = layout;
   const { source, target, vertical } = gather;
   const row = defineRow(m, layout);
   m.function(
@@ -213,7 +197,7 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
     { start: i32, end: i32, source: i32, panels: i32, target: i32, scratch: i32, edge: i32 },
     (f, args) => {
       f.for(args.start, args.end, 1, task => {
-        const { image, first } = locateBand(f, task, bands, bandRows);
+        const { image, first } = locateBand(f, layout, task);
         const from = f.let(args.source.add(image.mul(source.height * source.width * source.channels * 4)));
         const to = f.let(args.target.add(image.mul(target.height * target.width * target.channels * 4)));
         const sourceTop = f.let(first.mul(vertical.sourceStep).add(top));
@@ -254,13 +238,11 @@ function emitClasses(
   const { vertical, horizontal, source, target, kernelWidth, groups } = gather;
   const rowBytes = copied ? bandRowBytes(band) : source.width * source.channels * 4;
   const tapBytes = channelsIn * TILE_COLUMNS * 4;
-  const left = f.let(I32.constant(channelsOut).sub(at.channel));
-  const valid = f.let(left.lt(TILE_COLUMNS).select(left, I32.constant(TILE_COLUMNS)));
+  const valid = f.let(minimum(I32.constant(channelsOut).sub(at.channel), TILE_COLUMNS));
   const origin = f.let(at.pixels.add(at.group.mul(channelsIn * 4)));
   const targetChannel = f.let(at.to.add(at.group.mul(channelsOut).add(at.channel).shl(2)));
   for (const down of vertical.classes) {
-    const last = f.let(at.first.add(bandRows));
-    f.set(last, last.lt(down.count).select(last, I32.constant(down.count)));
+    const last = f.let(minimum(at.first.add(bandRows), down.count));
     for (const across of horizontal.classes) {
       // Taps that touch in memory and in the panel are one run: a whole filter row where nothing is dilated or grouped.
       const merged = groups === 1 && across.taps.sourceStep === 1 && across.taps.filterStep === 1;

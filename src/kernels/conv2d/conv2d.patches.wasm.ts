@@ -14,7 +14,8 @@ import {
 } from '../../devices/wasm/assembler/module.ts';
 import { definePack } from '../matmul/matmul.packed.wasm.ts';
 import { copyTileEdge, minimum, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
-import { type BandShape, bandRowBytes, chooseBandRows, copyBand, locateBand } from './conv2d.band.wasm.ts';
+import { type BandLayout, bandRowBytes, copyBand, filterOffsets, layOutBands, locateBand } from './conv2d.band.wasm.ts';
+import { forwardGather } from './conv2d.gather.ts';
 import { type Conv2dParams, type Conv2dSizes, conv2dSizes } from './conv2d.ts';
 
 /** Longest sums for which patches are written out element by element. */
@@ -22,54 +23,15 @@ const MAX_TERMS = 64;
 /** Runs of this length and more are served well by the direct variant. */
 const SHORT_RUN = 8;
 const BAND_BYTES = 64 * 1024;
-const WANTED_TASKS = 8;
 const GRAIN_MULTIPLY_ADDS = 200_000;
 /** Bytes behind the band that the last patch's vector loads may read (and ignore). */
 const SLACK = 16;
 
-interface Layout extends Omit<Conv2dSizes, 'batch'> {
+interface Layout extends Omit<Conv2dSizes, 'batch'>, BandLayout {
   readonly bias: boolean;
   readonly relu: boolean;
   readonly relaxed: boolean;
   readonly terms: number;
-  readonly band: BandShape;
-  readonly bandRows: number;
-  readonly bands: number;
-  readonly sourceRows: number;
-}
-
-type Epilogue = Pick<Layout, 'bias' | 'relu' | 'relaxed'>;
-
-function chooseLayout({ batch, ...sizes }: Conv2dSizes, epilogue: Epilogue): Layout {
-  const { height, width, inputChannels, kernelHeight, kernelWidth, strides, dilations, padding, outputWidth } = sizes;
-  const columns = (outputWidth - 1) * strides[1] + (kernelWidth - 1) * dilations[1] + 1;
-  const band = { height, width, channels: inputChannels, left: -padding[2], columns };
-  const sourceRows = (rows: number) => (rows - 1) * strides[0] + (kernelHeight - 1) * dilations[0] + 1;
-  const bandBytes = (rows: number) => sourceRows(rows) * bandRowBytes(band);
-  const rows = sizes.outputHeight;
-  const bandRows = chooseBandRows({ batch, rows, wantedTasks: WANTED_TASKS }, bandBytes, BAND_BYTES);
-  return {
-    ...sizes,
-    ...epilogue,
-    terms: kernelHeight * kernelWidth * inputChannels,
-    band,
-    bandRows,
-    bands: Math.ceil(rows / bandRows),
-    sourceRows: sourceRows(bandRows),
-  };
-}
-
-/** Byte offset in the band of every term of the sum, from the pixel under the first tap. */
-function termOffsets({ kernelHeight, kernelWidth, inputChannels, dilations, band }: Layout): number[] {
-  const offsets: number[] = [];
-  for (let ky = 0; ky < kernelHeight; ky++) {
-    for (let kx = 0; kx < kernelWidth; kx++) {
-      for (let c = 0; c < inputChannels; c++) {
-        offsets.push(ky * dilations[0] * bandRowBytes(band) + (kx * dilations[1] * inputChannels + c) * 4);
-      }
-    }
-  }
-  return offsets;
 }
 
 /** Computes up to four neighbouring output pixels, all channels. */
@@ -79,7 +41,7 @@ function definePixels(m: ModuleBuilder, layout: Layout, pixels: number): Functio
   const targetPixel = outputChannels * 4;
   const parameters = { source: i32, panels: i32, target: i32, patch: i32, edge: i32 };
   return m.inner(parameters, undefined, (f, { source, panels, target, patch, edge }) => {
-    termOffsets(layout).forEach((offset, term) => {
+    filterOffsets(layout, layout.band, inputChannels).forEach((offset, term) => {
       const to = term * TILE_ROWS * 4;
       if (sourcePixel === 4) f.store(patch, source.f32x4(offset), to);
       else {
@@ -112,7 +74,7 @@ function definePixels(m: ModuleBuilder, layout: Layout, pixels: number): Functio
 
 /** One task is one band of one image. */
 function defineConvolve(m: ModuleBuilder, layout: Layout): void {
-  const { band, bandRows, bands, sourceRows, strides, padding, inputChannels } = layout;
+  const { band, bandRows, top, sourceRows, strides, inputChannels } = layout;
   const { outputHeight, outputWidth, outputChannels } = layout;
   const tail = outputWidth % TILE_ROWS;
   const fourPixels = definePixels(m, layout, TILE_ROWS);
@@ -123,10 +85,10 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
     { start: i32, end: i32, x: i32, panels: i32, y: i32, scratch: i32, patch: i32, edge: i32 },
     (f, { start, end, x, panels, y, scratch, patch, edge }) => {
       f.for(start, end, 1, task => {
-        const { image, first } = locateBand(f, task, bands, bandRows);
+        const { image, first } = locateBand(f, layout, task);
         const from = f.let(x.add(image.mul(band.height * band.width * band.channels * 4)));
-        const top = f.let(first.mul(strides[0]).sub(padding[0]));
-        copyBand(f, band, { image: from, band: scratch, top, rows: sourceRows });
+        const sourceTop = f.let(first.mul(strides[0]).add(top));
+        copyBand(f, band, { image: from, band: scratch, top: sourceTop, rows: sourceRows });
         const rows = f.let(minimum(I32.constant(outputHeight).sub(first), bandRows));
         const target = f.let(
           y.add(
@@ -164,10 +126,16 @@ export const conv2dPatches: WasmVariant<Conv2dParams> = {
     return (dilations[1] === 1 ? kernelWidth * inputChannels : inputChannels) < SHORT_RUN;
   },
   plan(specs, params, adapter) {
-    const sizes = conv2dSizes(specs, params);
+    const { batch, ...sizes } = conv2dSizes(specs, params);
     const bias = specs.length > 2;
-    const relu = params.activation === 'relu';
-    const layout = chooseLayout(sizes, { bias, relu, relaxed: adapter.relaxedSimd });
+    const layout: Layout = {
+      ...sizes,
+      ...layOutBands(forwardGather({ batch, ...sizes }), { bytes: BAND_BYTES }),
+      bias,
+      relu: params.activation === 'relu',
+      relaxed: adapter.relaxedSimd,
+      terms: sizes.kernelHeight * sizes.kernelWidth * sizes.inputChannels,
+    };
     const { terms, band, bandRows, bands, sourceRows, outputWidth, outputChannels } = layout;
     const program = wasmProgram(`conv2d patches ${JSON.stringify(layout)}`, m => {
       definePack(m, { transposeB: false, bias });
@@ -192,7 +160,7 @@ export const conv2dPatches: WasmVariant<Conv2dParams> = {
         {
           program,
           entry: 'convolve',
-          tasks: sizes.batch * bands,
+          tasks: batch * bands,
           grain: Math.ceil(GRAIN_MULTIPLY_ADDS / (bandRows * outputWidth * outputChannels * terms)),
           args: [input(0), scratch(0), output(0), scratch(1), scratch(2), scratch(3)],
         },

@@ -24,7 +24,8 @@ import {
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
 import { minimum, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
-import { type BandShape, bandRowBytes, chooseBandRows, copyBand, locateBand } from './conv2d.band.wasm.ts';
+import { type BandLayout, bandRowBytes, copyBand, filterOffsets, layOutBands, locateBand } from './conv2d.band.wasm.ts';
+import { forwardGather } from './conv2d.gather.ts';
 import { type Conv2dSizes, type Conv2dWeightGradientParams, conv2dWeightGradientSizes } from './conv2d.ts';
 
 /** Bytes of x and dy in one band. */
@@ -42,16 +43,11 @@ const SLACK = 64;
 
 const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple;
 
-interface Layout extends Omit<Conv2dSizes, 'batch'> {
+interface Layout extends Omit<Conv2dSizes, 'batch'>, BandLayout {
   readonly relaxed: boolean;
   readonly channelsIn: number;
   readonly channelsOut: number;
   readonly panels: number;
-  readonly band: BandShape;
-  /** Output rows per band, bands per image, and rows of x that a band needs. */
-  readonly bandRows: number;
-  readonly bands: number;
-  readonly sourceRows: number;
   /** Tiles hold four taps of few channels instead of four channels of one tap. */
   readonly unrolled: boolean;
   readonly parts: number;
@@ -59,32 +55,23 @@ interface Layout extends Omit<Conv2dSizes, 'batch'> {
 }
 
 function chooseLayout({ batch, ...sizes }: Conv2dSizes, relaxed: boolean): Layout {
-  const { kernelHeight, kernelWidth, strides, dilations, padding, outputHeight, outputWidth, groups } = sizes;
-  const { inputChannels, outputChannels } = sizes;
+  const { kernelHeight, kernelWidth, outputWidth, outputChannels, groups } = sizes;
   const taps = kernelHeight * kernelWidth;
-  const channelsIn = inputChannels / groups;
+  const channelsIn = sizes.inputChannels / groups;
   const channelsOut = outputChannels / groups;
-  const columns = (outputWidth - 1) * strides[1] + (kernelWidth - 1) * dilations[1] + 1;
-  const band = { height: sizes.height, width: sizes.width, channels: inputChannels, left: -padding[2], columns };
-  const sourceRows = (rows: number) => (rows - 1) * strides[0] + (kernelHeight - 1) * dilations[0] + 1;
-  const bandBytes = (rows: number) => sourceRows(rows) * bandRowBytes(band) + rows * outputWidth * outputChannels * 4;
-  const bandRows = chooseBandRows({ batch, rows: outputHeight, wantedTasks: WANTED_TASKS }, bandBytes, BAND_BYTES);
-  const bands = Math.ceil(outputHeight / bandRows);
+  const limits = { bytes: BAND_BYTES, targetRowBytes: outputWidth * outputChannels * 4 };
+  const bands = layOutBands(forwardGather({ batch, ...sizes }), limits);
   const layout = {
     ...sizes,
+    ...bands,
     relaxed,
     channelsIn,
     channelsOut,
     panels: Math.ceil(channelsOut / TILE_COLUMNS),
-    band,
-    bandRows,
-    bands,
-    sourceRows: sourceRows(bandRows),
     unrolled: channelsIn % TILE_ROWS !== 0 && taps * channelsIn <= MAX_UNROLLED_ROWS,
-    slices: 1,
   };
   const memory = Math.floor(PARTIAL_BYTES / partBytes(layout));
-  const parts = Math.max(1, Math.min(MAX_PARTS, memory, batch * bands));
+  const parts = Math.max(1, Math.min(MAX_PARTS, memory, batch * bands.bands));
   const slices = layout.unrolled ? 1 : Math.min(taps, Math.ceil(WANTED_TASKS / parts));
   return { ...layout, parts, slices };
 }
@@ -133,15 +120,8 @@ function defineTile(m: ModuleBuilder, layout: Layout, offsets: readonly number[]
 }
 
 /** Byte offsets in the band of the rows of each unrolled tile; rows beyond the last repeat it and are ignored. */
-function unrolledOffsets({ kernelHeight, kernelWidth, channelsIn, band, dilations }: Layout): number[][] {
-  const rows: number[] = [];
-  for (let ky = 0; ky < kernelHeight; ky++) {
-    for (let kx = 0; kx < kernelWidth; kx++) {
-      for (let c = 0; c < channelsIn; c++) {
-        rows.push(ky * dilations[0] * bandRowBytes(band) + (kx * dilations[1] * band.channels + c) * 4);
-      }
-    }
-  }
+function unrolledOffsets(layout: Layout): number[][] {
+  const rows = filterOffsets(layout, layout.band, layout.channelsIn);
   const tiles: number[][] = [];
   for (let first = 0; first < rows.length; first += TILE_ROWS) {
     tiles.push(Array.from({ length: TILE_ROWS }, (_, i) => rows[Math.min(first + i, rows.length - 1)]));
@@ -151,8 +131,8 @@ function unrolledOffsets({ kernelHeight, kernelWidth, channelsIn, band, dilation
 
 /** One task is one part of the batch (and one slice of the taps). */
 function defineAccumulate(m: ModuleBuilder, layout: Layout): void {
-  const { band, bandRows, bands, sourceRows, outputHeight, outputWidth, outputChannels, groups, slices } = layout;
-  const { channelsIn, channelsOut, panels, kernelHeight, kernelWidth, dilations, strides, padding, unrolled } = layout;
+  const { band, bandRows, top, sourceRows, outputHeight, outputWidth, outputChannels, groups, slices } = layout;
+  const { channelsIn, channelsOut, panels, kernelHeight, kernelWidth, dilations, strides, unrolled } = layout;
   const taps = kernelHeight * kernelWidth;
   const tapsPerSlice = Math.ceil(taps / slices);
   const tilesPerTap = Math.ceil(channelsIn / TILE_ROWS);
@@ -178,11 +158,11 @@ function defineAccumulate(m: ModuleBuilder, layout: Layout): void {
         });
         const lastBand = minimum(part.add(1).mul(perPart), total);
         f.for(part.mul(perPart), f.let(lastBand), 1, index => {
-          const { image, first } = locateBand(f, index, bands, bandRows);
+          const { image, first } = locateBand(f, layout, index);
           const rows = f.let(minimum(I32.constant(outputHeight).sub(first), bandRows));
           const source = f.let(x.add(image.mul(band.height * band.width * band.channels * 4)));
-          const top = f.let(first.mul(strides[0]).sub(padding[0]));
-          copyBand(f, band, { image: source, band: images, top, rows: sourceRows });
+          const sourceTop = f.let(first.mul(strides[0]).add(top));
+          copyBand(f, band, { image: source, band: images, top: sourceTop, rows: sourceRows });
           const gradient = f.let(
             dy.add(
               image
