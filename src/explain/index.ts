@@ -1,0 +1,26 @@
+/** Explanations of what a network decided, raw and signed, with the figures that say how far to trust them. */
+export * from './attribution.ts';
+export * from './cam.ts';
+export * from './deep-shap.ts';
+export * from './global-shap.ts';
+export {
+  guidedBackprop,
+  inputXGradient,
+  type Method,
+  type SaliencyOptions,
+  type SmoothedAttribution,
+  type SmoothGradOptions,
+  saliency,
+  smoothGrad,
+} from './gradients.ts';
+export * from './guided-grad-cam.ts';
+export { lastConvolutionalOutput, type SplitFunction, type Traceable } from './inner-layer.ts';
+export * from './maps.ts';
+export {
+  type ExpectedGradientsAttribution,
+  type ExpectedGradientsOptions,
+  expectedGradients,
+  gradientShap,
+  type IntegratedGradientsOptions,
+  integratedGradients,
+} from './path-gradients.ts';
