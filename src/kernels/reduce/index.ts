@@ -1,15 +1,9 @@
 import type { Kernel } from '../../devices/kernel.ts';
-import { argReduceReference, nonFiniteReference, reduceReference } from './reduce.reference.ts';
-import {
-  type ArgReduceParams,
-  argReduceDefinition,
-  nonFiniteDefinition,
-  type ReduceParams,
-  reduceDefinition,
-} from './reduce.ts';
+import { argReduceReference, reduceReference } from './reduce.reference.ts';
+import { type ArgReduceParams, argReduceDefinition, type ReduceParams, reduceDefinition } from './reduce.ts';
 import { reduceWasm } from './reduce.wasm.ts';
-import { nonFiniteWgsl, reduceWgsl } from './reduce.wgsl.ts';
-import { argReduceWasm, nonFiniteWasm } from './search.wasm.ts';
+import { reduceWgsl } from './reduce.wgsl.ts';
+import { argReduceWasm } from './search.wasm.ts';
 import { argReduceWgsl } from './search.wgsl.ts';
 
 export type { ArgReduceParams, ReduceOp, ReduceParams } from './reduce.ts';
@@ -26,11 +20,4 @@ export const argReduce: Kernel<ArgReduceParams> = {
   reference: argReduceReference,
   wgsl: argReduceWgsl,
   wasm: argReduceWasm,
-};
-
-export const nonFinite: Kernel<Record<string, never>> = {
-  ...nonFiniteDefinition,
-  reference: nonFiniteReference,
-  wgsl: nonFiniteWgsl,
-  wasm: nonFiniteWasm,
 };

@@ -54,10 +54,6 @@ export function argReduceReference(
   }
 }
 
-export function nonFiniteReference([x]: readonly NumberArray[], [out]: readonly NumberArray[]): void {
-  out[0] = x.every(Number.isFinite) ? 0 : 1;
-}
-
 /** Strides that lead from an input position to its output element: 0 along the reduced axes. */
 function outputStrides(shape: Shape, axes: readonly number[]): number[] {
   const strides = new Array<number>(shape.length).fill(0);

@@ -119,13 +119,3 @@ export const argReduceDefinition: KernelDefinition<ArgReduceParams> = {
     bytes: trafficOf(inputs, inferArgReduce(inputs, params)),
   }),
 };
-
-/** Inputs [x float32]; output int32 [1]: 1 if any element is NaN or infinite, else 0. */
-export const nonFiniteDefinition: KernelDefinition<Record<string, never>> = {
-  name: 'nonFinite',
-  infer([x]) {
-    if (x.dtype !== 'float32') throw new DTypeError(`nonFinite: float32 wanted, got ${x.dtype}.`);
-    return [{ shape: [1], dtype: 'int32' }];
-  },
-  cost: inputs => ({ flops: sizeOf(inputs[0].shape), bytes: trafficOf(inputs) }),
-};

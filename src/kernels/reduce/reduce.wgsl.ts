@@ -5,7 +5,7 @@
 
 import type { WgslPass, WgslPlan, WgslVariant } from '../../devices/kernel.ts';
 import { input, output, type Slot, type Spec, scratch, type WebGpuAdapterInfo } from '../../devices/kernel.ts';
-import { normalizeAxes, sizeOf } from '../../devices/shape.ts';
+import { normalizeAxes } from '../../devices/shape.ts';
 import { f32Bits } from '../../devices/webgpu/uniforms.ts';
 import { type ReduceOp, type ReduceParams, type ReduceStep, reducedCount, reduceSteps } from './reduce.ts';
 import { chunksOf, type StepForm, type StepShape, stepPass, stepShape, type WgslFold } from './steps.wgsl.ts';
@@ -87,18 +87,3 @@ export const reduceWgsl: readonly WgslVariant<ReduceParams>[] = variants(({ shap
   };
   return { fold, steps: reduceSteps(shape, normal) };
 });
-
-/** The largest of flags that are 1 where the exponent bits are all set. */
-const NON_FINITE: WgslFold = {
-  type: 'i32',
-  readType: 'u32',
-  load: 'select(I(0), I(1), (x & X(0x7f800000u)) == X(0x7f800000u))',
-  combine: 'max(a, b)',
-  identity: 0,
-  divisor: 1,
-};
-
-export const nonFiniteWgsl: readonly WgslVariant<Record<string, never>>[] = variants(({ shape }) => ({
-  fold: NON_FINITE,
-  steps: [{ outer: 1, extent: sizeOf(shape), inner: 1 }],
-}));

@@ -2,7 +2,7 @@
  * argMax, argMin and the test for non-finite values in WebAssembly. The searches compare integer keys that order like the
  * floats they come from, which settles NaN and -0 before the comparison: the largest key that comes first wins.
  */
-import { input, output, scratch, type WasmVariant } from '../../devices/kernel.ts';
+import { input, output, type WasmVariant } from '../../devices/kernel.ts';
 import { normalizeAxes, sizeOf } from '../../devices/shape.ts';
 import {
   type F32x4,
@@ -164,72 +164,6 @@ export const argReduceWasm: readonly WasmVariant<ArgReduceParams>[] = [
       const grain = Math.ceil(WORTH_A_THREAD / (4 * extent + 8));
       const args = [input(0), output(0), extent, inner, strips];
       return { passes: [{ program: columnSearch(keys), entry: 'run', tasks: outer * strips, args, grain }] };
-    },
-  },
-];
-
-const BLOCK = 16384;
-
-const nonFiniteProgram = wasmProgram('nonFinite', m => {
-  const tail = loadTail(m);
-  const exponent = 0x7f800000;
-  const isNonFinite = (x: F32x4): I32x4 => x.bits().and(exponent).eq(exponent);
-
-  /** A flag per block of elements. */
-  m.function(
-    'test',
-    { start: i32, end: i32, x: i32, flags: i32, length: i32 },
-    (f, { start, end, x, flags, length }) => {
-      const found = f.local(i32x4);
-      const at = f.local(i32);
-      f.for(start, end, 1, block => {
-        const left = f.let(length.sub(block.mul(BLOCK)));
-        const count = f.let(left.lt(BLOCK).select(left, I32.constant(BLOCK)));
-        f.set(at, x.add(block.mul(4 * BLOCK)));
-        f.set(found, splatI32(0));
-        const unrolledPast = f.let(at.add(count.and(-16).shl(2)));
-        f.while(
-          () => at.ltU(unrolledPast),
-          () => {
-            for (let offset = 0; offset < 64; offset += 16) f.set(found, found.or(isNonFinite(at.f32x4(offset))));
-            f.advance(at, 64);
-          },
-        );
-        const past = f.let(at.add(count.and(12).shl(2)));
-        f.while(
-          () => at.ltU(past),
-          () => {
-            f.set(found, found.or(isNonFinite(at.f32x4())));
-            f.advance(at, 16);
-          },
-        );
-        const rest = f.let(count.and(3));
-        f.if(rest, () => f.set(found, found.or(isNonFinite(f.value(tail, [at, rest])))));
-        f.store(flags.add(block.shl(2)), found.anyTrue());
-      });
-    },
-  );
-
-  m.function('any', { start: i32, end: i32, flags: i32, out: i32, count: i32 }, (f, { flags, out, count }) => {
-    const found = f.local(i32);
-    f.for(0, count, 1, block => f.set(found, found.or(flags.add(block.shl(2)).i32())));
-    f.store(out, found);
-  });
-});
-
-export const nonFiniteWasm: readonly WasmVariant<Record<string, never>>[] = [
-  {
-    name: 'simd',
-    applies: () => true,
-    plan([{ shape }]) {
-      const length = sizeOf(shape);
-      const blocks = Math.ceil(length / BLOCK);
-      const test = { program: nonFiniteProgram, entry: 'test', tasks: blocks, grain: 16 };
-      const any = { program: nonFiniteProgram, entry: 'any', tasks: 1, args: [scratch(0), output(0), blocks] };
-      return {
-        passes: [...(blocks > 0 ? [{ ...test, args: [input(0), scratch(0), length] }] : []), any],
-        scratch: [{ bytes: 4 * Math.max(1, blocks) }],
-      };
     },
   },
 ];
