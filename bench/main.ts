@@ -44,6 +44,8 @@ interface Options {
 
 const NETWORKS: readonly NetworkName[] = ['cnn', 'mini-resnet'];
 const BATCH = 128;
+/** Load above which someone else is at work; OpenMP's spinning barriers suffer most from it. */
+const BUSY = 0.5;
 /** Steps of the epoch that are run when its time is extrapolated. */
 const EPOCH_STEPS = 60;
 const EPOCH_ID = 'epoch cnn';
@@ -83,7 +85,7 @@ async function bench(options: Options): Promise<void> {
   const date = new Date().toISOString();
   say(`${machine.processor}, ${machine.cores} cores, ${machine.system}, Node ${machine.node}`);
   say(`Device: ${device.info.description}`);
-  if (machine.loadBefore > 0.5) say(`The machine is busy (load ${machine.loadBefore}): figures will be poor.`);
+  if (machine.loadBefore > BUSY) say(`The machine is busy (load ${machine.loadBefore}): figures will be poor.`);
 
   const weights = new Map<NetworkName, Promise<Weights>>();
   const weightsFor = (network: NetworkName): Promise<Weights> => {
@@ -151,13 +153,16 @@ async function bench(options: Options): Promise<void> {
     };
     const results: Results = { ...measured, gates: device.kind === 'wasm' ? judge(measured) : [] };
     say(absences(results));
-    if (results.gates.length > 0) say(gatesTable(results.gates));
+    const reached = results.gates.filter(({ measured: text }) => !text.endsWith('not run'));
+    if (reached.length > 0) say(gatesTable(reached));
+    if (reached.length < results.gates.length) say(`${results.gates.length - reached.length} gates were not run.`);
+    if (machine.loadBefore > BUSY && reached.length > 0)
+      say('The machine was busy before: measure again before believing.');
     if (options.json !== false) {
-      const path = typeof options.json === 'string' ? options.json : defaultResultPath(device, date);
+      const ownFile = resultFileName(results);
+      const path = typeof options.json === 'string' ? options.json : defaultResultPath(ownFile);
       await writeResults(path, results);
-      say(
-        `\nWritten: ${typeof options.json === 'string' ? path : `bench/results/${resultFileName(device.info.adapter, date)}`}`,
-      );
+      say(`\nWritten: ${typeof options.json === 'string' ? path : `bench/results/${ownFile}`}`);
     }
     if (rows.some(({ outcomes }) => outcomes.some(outcome => 'failed' in outcome))) process.exitCode = 1;
   } finally {
@@ -242,6 +247,7 @@ const program = new Command('bench')
   });
 
 try {
+  program.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof UsageError || error instanceof DeviceError)) throw error;

@@ -159,6 +159,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     .option('--batch <n>', 'images per step', String(BATCH))
     .action(main);
   try {
+    program.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
     await program.parseAsync();
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;

@@ -3,7 +3,6 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { arch, cpus, loadavg, platform, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Device } from '../src/devices/device.ts';
 import type { Ceilings } from './ceilings.ts';
 import type { Case } from './contender.ts';
 import type { Verdict } from './gates.ts';
@@ -81,17 +80,21 @@ export function isNamed(contender: string, wanted: string): boolean {
   return contender === wanted || (wanted === 'weft' && /^weft [^/]+$/.test(contender));
 }
 
-/** Adapter and day as a file name: letters, digits and dashes. */
-export function resultFileName(adapter: string, date: string): string {
-  const clean = adapter
+/**
+ * Adapter and day as a file name of letters, digits and dashes; a device on the CPU is known by its processor too, because
+ * its adapter only names the engine.
+ */
+export function resultFileName({ device, machine, date }: Pick<Results, 'device' | 'machine' | 'date'>): string {
+  const who = device.kind === 'webgpu' ? device.adapter : `${device.adapter} ${machine.processor}`;
+  const clean = who
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '');
   return `${clean}-${date.slice(0, 10)}.json`;
 }
 
-export function defaultResultPath(device: Device, date: string): string {
-  return join(fileURLToPath(new URL('results', import.meta.url)), resultFileName(device.info.adapter, date));
+export function defaultResultPath(fileName: string): string {
+  return join(fileURLToPath(new URL('results', import.meta.url)), fileName);
 }
 
 /** Writes the file whole or not at all. */

@@ -147,8 +147,15 @@ describe('tables and files', () => {
   });
 
   it('adapters become plain file names', () => {
-    expect(resultFileName('wasm v8/11.3 (AMD)', '2026-11-22T10:00:00Z')).toBe('wasm-v8-11-3-amd-2026-11-22.json');
-    expect(resultFileName('../../x', '2026-11-22')).toBe('x-2026-11-22.json');
+    const name = (kind: string, adapter: string) =>
+      resultFileName(
+        results([], {
+          device: { kind, adapter, description: '' },
+          machine: { ...describeMachine(), processor: 'AMD EPYC (tm)' },
+        }),
+      );
+    expect(name('wasm', 'wasm v8/11.3')).toBe('wasm-v8-11-3-amd-epyc-tm-2026-11-22.json');
+    expect(name('webgpu', '../../NVIDIA x')).toBe('nvidia-x-2026-11-22.json');
   });
 
   it('results are written whole, and hold no path of this machine', async () => {
