@@ -58,7 +58,8 @@ function chooseLayout({ batch, ...sizes }: Conv2dSizes, relaxed: boolean): Layou
   const memory = Math.floor(SUM_BYTES / partBytes({ inputChannels: sizes.inputChannels, columns }));
   const parts = Math.max(1, Math.min(Math.max(memory, MIN_PARTS), MAX_PARTS, Math.ceil(tiles / 16)));
   const perPart = Math.ceil(tiles / parts);
-  const chunk = Math.max(1, Math.ceil(perPart / Math.ceil(perPart / MAX_CHUNK)));
+  const chunks = Math.max(1, Math.ceil(perPart / MAX_CHUNK));
+  const chunk = Math.max(1, Math.ceil(perPart / chunks));
   return { ...sizes, relaxed, columns, chunk, parts };
 }
 

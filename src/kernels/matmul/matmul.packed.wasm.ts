@@ -57,7 +57,7 @@ export interface Blocking {
 const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple;
 /** Equal parts of at most `limit`, each a multiple of `multiple`. */
 const evenPart = (extent: number, limit: number, multiple: number) =>
-  Math.max(multiple, roundUp(Math.ceil(extent / Math.ceil(extent / limit)), multiple));
+  Math.max(multiple, roundUp(Math.ceil(extent / Math.max(1, Math.ceil(extent / limit))), multiple));
 
 /** Block sizes: a function of the shape alone, so that results do not depend on the number of threads. */
 export function chooseBlocking({ batch, m, n, k }: Pick<MatmulSizes, 'batch' | 'm' | 'n' | 'k'>): Blocking {
