@@ -138,6 +138,7 @@ export async function trainingRun(
     }
     await note({
       event: resumed ? 'resume' : 'start',
+      command: ['weft', ...process.argv.slice(2)].join(' '),
       device: device.info.description,
       adapter: device.info.adapter,
       model: spec,

@@ -5,7 +5,7 @@
  */
 import { CheckpointError } from '../devices/errors.ts';
 import { formatShape, sameShape } from '../devices/shape.ts';
-import { parseSafetensors, serializeSafetensors } from '../interop/safetensors.ts';
+import { parseSafetensors, type SafetensorsFile, serializeSafetensors } from '../interop/safetensors.ts';
 import { Dropout, type ExponentialMovingAverage, type ModelSpec, type Module, type Optimizer } from '../nn/index.ts';
 
 /** Where a training run stands. */
@@ -67,11 +67,30 @@ export async function encodeCheckpoint(
       arrays.push([`${RANDOM}${dropout.path}`, { shape: [4], data: Uint32Array.from(words) }]);
     }
   }
-  return serializeSafetensors(arrays, {
-    format: FORMAT,
-    info: JSON.stringify(info),
-    optimizerSteps: String(optimizer?.stepCount ?? 0),
-  });
+  const plain = { format: FORMAT, info: JSON.stringify(info), optimizerSteps: String(optimizer?.stepCount ?? 0) };
+  return serializeSafetensors(arrays, { ...plain, checksum: checksumOf(new Map(arrays), plain) });
+}
+
+/**
+ * FNV-1a over 32-bit words of everything a checkpoint says, arrays by name. Every step is a bijection of the sum so far, so
+ * a change of any one word shows.
+ */
+function checksumOf(
+  arrays: ReadonlyMap<string, { readonly data: ArrayBufferView }>,
+  { info, optimizerSteps }: Readonly<Record<string, string>>,
+): string {
+  let hash = 0x811c9dc5;
+  const add = (words: Uint32Array): void => {
+    for (const word of words) hash = Math.imul(hash ^ word, 0x01000193);
+  };
+  const addText = (text: string) => add(Uint32Array.from(new TextEncoder().encode(text)));
+  addText(`${info}${optimizerSteps}`);
+  for (const name of [...arrays.keys()].sort()) {
+    const { data } = arrays.get(name)!;
+    addText(name);
+    add(new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4));
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0');
 }
 
 const dropouts = (model: Module): Dropout[] => model.modules().filter(module => module instanceof Dropout);
@@ -82,15 +101,19 @@ const dropouts = (model: Module): Dropout[] => model.modules().filter(module => 
  * @throws CheckpointError in one sentence when the bytes are damaged or not a checkpoint
  */
 export function checkpointInfo(bytes: Uint8Array, name: string): CheckpointInfo {
-  const { metadata } = parseSafetensors(bytes, name);
+  return readCheckpoint(bytes, name).info;
+}
+
+function readCheckpoint(bytes: Uint8Array, name: string): SafetensorsFile & { readonly info: CheckpointInfo } {
+  const file = parseSafetensors(bytes, name);
+  const { tensors, metadata } = file;
   if (metadata.format !== FORMAT) {
     throw new CheckpointError(`${name} is a safetensors file, but not a checkpoint of this program (${FORMAT}).`);
   }
-  try {
-    return JSON.parse(metadata.info) as CheckpointInfo;
-  } catch {
-    throw new CheckpointError(`${name}: the description of the model is damaged.`);
+  if (metadata.checksum !== checksumOf(tensors, metadata)) {
+    throw new CheckpointError(`${name} is damaged: its contents do not have the checksum they were written with.`);
   }
+  return { ...file, info: JSON.parse(metadata.info) as CheckpointInfo };
 }
 
 /**
@@ -103,8 +126,7 @@ export function restoreCheckpoint(
   model: Module,
   { optimizer, ema }: TrainingState = {},
 ): CheckpointInfo {
-  const info = checkpointInfo(bytes, name);
-  const { tensors, metadata } = parseSafetensors(bytes, name);
+  const { tensors, metadata, info } = readCheckpoint(bytes, name);
   const owned = [...model.namedParameters(), ...model.namedBuffers()];
   const find = (key: string, shape: readonly number[]): Float32Array | Uint32Array => {
     const found = tensors.get(key);

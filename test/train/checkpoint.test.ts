@@ -90,31 +90,22 @@ describe('a checkpoint', () => {
     expect(await stateOf(other)).toEqual(before);
   });
 
-  test('damaged anywhere is refused or reads the same: never a crash, never a half-loaded model', async () => {
+  test('damaged anywhere, header or values, is refused and changes nothing', async () => {
     const bytes = readFileSync(path);
     const one = buildTrainee(SPEC, RECIPE, device, 1);
     const before = await stateOf(one);
+    const restore = (damaged: Uint8Array) => () => restoreCheckpoint(damaged, 'damaged', one.model, one);
     for (const length of [0, 7, 8, 100, Math.floor(bytes.length / 2), bytes.length - 1]) {
-      expect(() => restoreCheckpoint(bytes.subarray(0, length), 'cut', one.model, one)).toThrow(CheckpointError);
+      expect(restore(bytes.subarray(0, length)), `${length} bytes`).toThrow(CheckpointError);
     }
-    // Turn over bytes of the header: JSON, names, shapes, offsets.
-    const headerEnd = 8 + Number(bytes.readBigUint64LE(0));
-    let refusals = 0;
-    for (let at = 0; at < headerEnd; at += 7) {
+    for (let at = 0; at < bytes.length; at += 5) {
       const damaged = Buffer.from(bytes);
-      damaged[at] ^= 0x15;
-      try {
-        restoreCheckpoint(damaged, 'damaged', one.model, one);
-        restoreCheckpoint(bytes, 'whole', one.model, one);
-      } catch (error) {
-        expect(error, `byte ${at}: ${(error as Error).stack}`).toBeInstanceOf(CheckpointError);
-        refusals++;
-      }
+      damaged[at] ^= 1 << (at % 8);
+      expect(restore(damaged), `byte ${at}`).toThrow(CheckpointError);
     }
-    expect(refusals).toBeGreaterThan(50);
-    const other = buildTrainee(SPEC, RECIPE, device, 1);
-    expect(() => restoreCheckpoint(bytes.subarray(0, 100), 'cut', other.model, other)).toThrow();
-    expect(await stateOf(other)).toEqual(before);
+    expect(await stateOf(one)).toEqual(before);
+    restoreCheckpoint(bytes, 'whole', one.model, one);
+    expect(await stateOf(one)).not.toEqual(before);
   });
 
   test('that is not there, or is something else, is one sentence', async () => {
