@@ -24,6 +24,7 @@ import {
   pow,
   type Rule,
   type RuleSet,
+  reluGradientFromOutput,
   reshape,
   rsqrt,
   slice,
@@ -32,10 +33,12 @@ import {
   sumTo,
   where,
 } from '../autograd/index.ts';
+import { runKernel } from '../autograd/op.ts';
 import { UsageError } from '../devices/errors.ts';
 import { formatShape } from '../devices/shape.ts';
 import { unaryTable } from '../kernels/elementwise/unary.table.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { rescale as rescaleKernel } from '../kernels/rescale/index.ts';
+import { Tensor } from '../tensor/tensor.ts';
 
 /** Below this difference of inputs an elementwise function's multiplier is its derivative. */
 const SMALL_DIFFERENCE = 1e-6;
@@ -59,12 +62,16 @@ export class JointRows {
     return this.images * (1 + this.backgrounds);
   }
 
+  /** Throws UsageError unless `x` can hold such rows. */
+  checked(x: Tensor): this {
+    if (x.rank > 0 && x.size % this.rows === 0) return this;
+    throw new UsageError(
+      `An inner array of shape ${formatShape(x.shape)} does not keep the ${this.rows} images of the batch apart.`,
+    );
+  }
+
   #grouped(x: Tensor): Tensor {
-    if (x.shape.length === 0 || x.size % this.rows !== 0) {
-      throw new UsageError(
-        `An inner array of shape ${formatShape(x.shape)} does not keep the ${this.rows} images of the batch apart.`,
-      );
-    }
+    this.checked(x);
     return reshape(x, [this.images, 1 + this.backgrounds, x.size / this.rows]);
   }
 
@@ -93,9 +100,10 @@ export class JointRows {
 /** The rules for rows arranged as `joint`. Operations without one are linear in what varies, or break additivity. */
 export function rescaleRules(joint: JointRows): RuleSet {
   const rescale = (x: Tensor, y: Tensor, upstream: Tensor, plain: Tensor): Tensor => {
-    const dx = joint.difference(x);
-    const ratio = div(joint.difference(y), dx);
-    return where(less(abs(dx), SMALL_DIFFERENCE), plain, mul(upstream, ratio));
+    const { images, backgrounds } = joint.checked(x);
+    const params = { images, backgrounds, threshold: SMALL_DIFFERENCE };
+    const [{ storage, shape }] = runKernel(rescaleKernel, [x, y, upstream, plain], params);
+    return new Tensor(storage, shape);
   };
 
   /** f of one value: output over input difference, or the derivative where the inputs agree. */
@@ -188,8 +196,7 @@ export function rescaleRules(joint: JointRows): RuleSet {
       let m = upstream;
       if (activation === 'relu') {
         const before = batchNorm(x, gamma, beta, { runningMean, runningVariance, training: false, epsilon, residual });
-        const plain = mul(upstream, cast(less(0, outputs[0]), 'float32'));
-        m = rescale(before, outputs[0], upstream, plain);
+        m = rescale(before, outputs[0], upstream, reluGradientFromOutput(outputs[0], upstream));
       }
       const scale = mul(gamma, rsqrt(affine(runningVariance, 1, epsilon)));
       return [

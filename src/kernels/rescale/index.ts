@@ -1,0 +1,14 @@
+import type { Kernel } from '../../devices/kernel.ts';
+import { rescaleReference } from './rescale.reference.ts';
+import { type RescaleParams, rescaleDefinition } from './rescale.ts';
+import { rescaleWasm } from './rescale.wasm.ts';
+import { rescaleWgsl } from './rescale.wgsl.ts';
+
+export type { RescaleParams } from './rescale.ts';
+
+export const rescale: Kernel<RescaleParams> = {
+  ...rescaleDefinition,
+  reference: rescaleReference,
+  wgsl: rescaleWgsl,
+  wasm: rescaleWasm,
+};
