@@ -67,6 +67,13 @@ export interface TileStrategy {
 /** Terms below which a part of a split sum is not worth a workgroup of its own. */
 const LEAST_TERMS_PER_PART = 128;
 
+/**
+ * A chain of additions loses digits with its length, and the weight gradients of a convolution sum over every pixel of a
+ * batch: where outputs are few, so that parts cost little memory, no part is longer than this.
+ */
+const MOST_TERMS_PER_PART = 1024;
+const FEW_OUTPUTS = 1 << 17;
+
 const COMMON_SIZES = [
   'rows',
   'columns',
@@ -129,7 +136,7 @@ export function planContraction(contraction: Contraction, strategy: TileStrategy
   const prepared = before?.scratch.length ?? 0;
   const inputs = partial || !bias ? contraction.inputs : [...contraction.inputs, bias.slot];
   const main: WgslPass = {
-    source: strategy.source(contraction, contraction.operands(partial)),
+    source: compact(strategy.source(contraction, contraction.operands(partial))),
     bindings: [...inputs, partial ? scratch(prepared) : contraction.output],
     uniforms: uniforms([...COMMON_SIZES.map(name => common[name]), ...contraction.sizes.map(([, value]) => value)]),
     workgroups: linearGrid(tiles * cut.parts, strategy.tilesPerWorkgroup),
@@ -143,10 +150,22 @@ export function planContraction(contraction: Contraction, strategy: TileStrategy
   return { passes, scratch: arrays };
 }
 
+/** `count` lines of WGSL, indented. */
+export function lines(count: number, indent: number, line: (index: number) => string): string {
+  return Array.from({ length: count }, (_, index) => `${' '.repeat(indent)}${line(index)}`).join('\n');
+}
+
+/** Leaves one empty line where a template's optional pieces left several. */
+function compact(source: string): string {
+  return source.replace(/\n(\s*\n)+/g, '\n\n');
+}
+
 /** Cuts the sum into parts when there are too few tiles to keep the device busy. Depends on shapes alone. */
 function cutSum(contraction: Contraction, workgroups: number, wanted: number) {
   const most = Math.floor(contraction.terms / LEAST_TERMS_PER_PART);
-  const ideal = workgroups * 2 > wanted ? 1 : Math.max(1, Math.min(most, Math.ceil(wanted / workgroups)));
+  const forWork = workgroups * 2 > wanted ? 1 : Math.max(1, Math.min(most, Math.ceil(wanted / workgroups)));
+  const forDigits = contraction.outputLength <= FEW_OUTPUTS ? Math.ceil(contraction.terms / MOST_TERMS_PER_PART) : 1;
+  const ideal = Math.max(forWork, forDigits);
   const { count, length } = contraction.segments(ideal);
   const segmentsPerPart = Math.max(1, Math.ceil(count / ideal));
   const parts = Math.max(1, Math.ceil(count / segmentsPerPart));

@@ -4,7 +4,7 @@
  * each lane owns other columns. On software adapters, where a broadcast is one shuffle of a CPU vector and every load costs
  * dozens of instructions, this is several times faster than workgroup memory, which there is just another array.
  */
-import type { Contraction, TileStrategy } from './matmul.contraction.wgsl.ts';
+import { type Contraction, lines, type TileStrategy } from './matmul.contraction.wgsl.ts';
 
 export interface RegisterTile {
   /** Invocations that share a tile: 1, or the subgroup's size. */
@@ -27,11 +27,6 @@ export function registerTile(tile: RegisterTile): TileStrategy {
     wantedWorkgroups: tile.wantedWorkgroups,
     source: (contraction, operands) => registerTileSource(tile, contraction, operands),
   };
-}
-
-/** `count` lines of WGSL, indented. */
-function lines(count: number, indent: number, line: (index: number) => string): string {
-  return Array.from({ length: count }, (_, index) => `${' '.repeat(indent)}${line(index)}`).join('\n');
 }
 
 function registerTileSource(tile: RegisterTile, contraction: Contraction, operands: string): string {

@@ -9,7 +9,7 @@
  * of which is read per four positions of the loop), so that nothing is transposed on the way and every access to
  * workgroup memory moves a whole vector.
  */
-import type { Contraction, TileStrategy } from './matmul.contraction.wgsl.ts';
+import { type Contraction, lines, type TileStrategy } from './matmul.contraction.wgsl.ts';
 
 export interface WorkgroupTile {
   /** Rows and columns of the tile: multiples of the block's. */
@@ -42,11 +42,6 @@ export function workgroupTile(tile: WorkgroupTile): TileStrategy {
   };
 }
 
-/** `count` lines of WGSL, indented. */
-function lines(count: number, indent: number, line: (index: number) => string): string {
-  return Array.from({ length: count }, (_, index) => `${' '.repeat(indent)}${line(index)}`).join('\n');
-}
-
 function workgroupTileSource(tile: WorkgroupTile, contraction: Contraction, operands: string): string {
   const { rows, columns, depth, rowsPerThread, columnsPerThread } = tile;
   const { loadA, loadB, skipsSegments } = contraction;
@@ -76,9 +71,9 @@ function workgroupTileSource(tile: WorkgroupTile, contraction: Contraction, oper
     );
 
   const products = (q: number) => /* wgsl */ `
-${lines(columnVectors, 8, j => `let columns${j}_${q} = slabB[1u - half][q + ${q}u][blockColumn + ${j * threadColumns}u];`)}
-${alongRows ? lines(rowsPerThread / 4, 8, i => `let rows${i}_${q} = slabA[1u - half][q + ${q}u][blockRow * ${rowsPerThread / 4}u + ${i}u];`) : ''}
-${lines(rowsPerThread, 8, i => {
+${lines(columnVectors, 6, j => `let columns${j}_${q} = slabB[1u - half][q + ${q}u][blockColumn + ${j * threadColumns}u];`)}
+${alongRows ? lines(rowsPerThread / 4, 6, i => `let rows${i}_${q} = slabA[1u - half][q + ${q}u][blockRow * ${rowsPerThread / 4}u + ${i}u];`) : ''}
+${lines(rowsPerThread, 6, i => {
   const a = alongRows ? `rows${Math.floor(i / 4)}_${q}[${i % 4}]` : `rows${i}[${q}]`;
   return lines(columnVectors, 0, j => `sum${i}_${j} += ${a} * columns${j}_${q};`).replaceAll('\n', ' ');
 })}`;
