@@ -77,9 +77,10 @@ const conv2d: Check = async (g, one) => {
   const { value, grads } = w.valueAndGrad(() => w.conv2d(x, f, options), [x, f, b], {
     upstream: g.tensor(g.image('gy')),
   });
-  await expectClose(value, g.image('y'), 2e-6, 'y');
-  await expectClose(grads[0], g.image('gx'), 2e-6, 'gx');
-  await expectClose(grads[1], g.filter('gw'), 5e-6, 'gw');
+  // Winograd, where a device chooses it, costs a digit.
+  await expectClose(value, g.image('y'), 1e-5, 'y');
+  await expectClose(grads[0], g.image('gx'), 1e-5, 'gx');
+  await expectClose(grads[1], g.filter('gw'), 1e-5, 'gw');
   await expectClose(grads[2], g.values('gb'), 5e-6, 'gb');
 };
 
