@@ -5,6 +5,7 @@ import * as errors from '../devices/errors.ts';
 import { dataCommand } from './data.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
+import { explainCommand } from './explain.ts';
 import { runCommand } from './run.ts';
 import { trainCommand } from './train.ts';
 
@@ -18,7 +19,7 @@ const program = new Command('weft')
   .showHelpAfterError('(weft --help lists what there is)')
   .exitOverride();
 
-for (const command of [runCommand, dataCommand, trainCommand, evaluateCommand, doctorCommand]) {
+for (const command of [runCommand, dataCommand, trainCommand, evaluateCommand, explainCommand, doctorCommand]) {
   program.addCommand(command.exitOverride());
 }
 

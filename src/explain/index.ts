@@ -16,6 +16,7 @@ export {
 export * from './guided-grad-cam.ts';
 export { lastConvolutionalOutput, type SplitFunction, type Traceable } from './inner-layer.ts';
 export * from './maps.ts';
+export * from './methods.ts';
 export {
   type ExpectedGradientsAttribution,
   type ExpectedGradientsOptions,

@@ -6,24 +6,26 @@
 const SQUARINGS = 12;
 const ITERATIONS = 200;
 
-/** G = A A^T for A [rows, columns], or A^T A when `ofColumns`. */
-function gram(a: Float64Array, rows: number, columns: number, ofColumns: boolean): Float64Array {
-  const [n, inner] = ofColumns ? [columns, rows] : [rows, columns];
-  const at = ofColumns ? (i: number, k: number) => a[k * columns + i] : (i: number, k: number) => a[i * columns + k];
+/** A A^T for A [n, inner]. */
+function gram(a: Float64Array, n: number, inner: number): Float64Array {
   const g = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
       let sum = 0;
-      for (let k = 0; k < inner; k++) sum += at(i, k) * at(j, k);
+      for (let k = 0; k < inner; k++) sum += a[i * inner + k] * a[j * inner + k];
       g[i * n + j] = g[j * n + i] = sum;
     }
   }
   return g;
 }
 
+function transposed(a: Float64Array, rows: number, columns: number): Float64Array {
+  return Float64Array.from({ length: a.length }, (_, i) => a[(i % rows) * columns + Math.floor(i / rows)]);
+}
+
 /** S S for a symmetric S [n, n], scaled to a largest element of 1. */
 function squared(s: Float64Array, n: number): Float64Array {
-  const out = gram(s, n, n, false);
+  const out = gram(s, n, n);
   const largest = out.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
   return largest > 0 ? out.map(value => value / largest) : out;
 }
@@ -71,7 +73,10 @@ export function firstPrincipalScores(values: ArrayLike<number>, positions: numbe
   }
   const ofColumns = channels <= positions;
   const side = ofColumns ? channels : positions;
-  const v = leadingVector(gram(a, positions, channels, ofColumns), side);
+  const v = leadingVector(
+    ofColumns ? gram(transposed(a, positions, channels), side, positions) : gram(a, side, channels),
+    side,
+  );
   let direction = v;
   if (!ofColumns) {
     const along = new Float64Array(channels);

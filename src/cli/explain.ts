@@ -1,0 +1,232 @@
+/**
+ * `weft explain`: attributions of chosen images by chosen methods, as raw arrays, sheets and one page, with the figures
+ * that say how far to trust them.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { noGrad } from '../autograd/index.ts';
+import { stratifiedSplit } from '../data/batches.ts';
+import { DeviceDataset } from '../data/device-dataset.ts';
+import { CLASS_NAMES, type FashionMnist } from '../data/index.node.ts';
+import { UsageError } from '../devices/errors.ts';
+import {
+  type Attribution,
+  type CompleteAttribution,
+  type DeepShapAttribution,
+  METHOD_NAMES,
+  methodNamed,
+} from '../explain/index.ts';
+import { serializeNpy } from '../interop/npy.ts';
+import { buildModel, type Module } from '../nn/index.ts';
+import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
+import { loadCheckpoint, readCheckpointInfo } from '../train/checkpoint.node.ts';
+import { predictedClasses, predictLogits, softmaxRows } from '../train/index.ts';
+import { type ExplainedRow, writeExplanationPage } from './explanation-page.ts';
+import { type ImageSelection, imageSelection } from './image-selection.ts';
+import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
+import { obtainData, type Session, withSession } from './session.ts';
+import { Interrupted } from './training-run.ts';
+
+const DEFAULT_METHODS = ['grad-cam', 'integrated-gradients', 'deep-shap'];
+
+interface ExplainCommandOptions extends SharedOptions {
+  readonly checkpoint: string;
+  readonly images: ImageSelection;
+  readonly methods: readonly string[];
+  readonly layer?: string;
+  readonly target: 'predicted' | 'true' | 'both' | number;
+  readonly background: number;
+}
+
+/** What one method gave, as the command prints it. */
+interface MethodResult {
+  readonly method: string;
+  readonly layer?: string;
+  readonly seconds: number;
+  /** Raw values as .npy. */
+  readonly file: string;
+  readonly shape: readonly number[];
+  /** Relative additivity errors, for the methods that should add up. */
+  readonly additivity?: { readonly median: number; readonly largest: number; readonly brokenBy?: string };
+}
+
+function methodList(text: string): string[] {
+  const names = text === 'all' ? METHOD_NAMES : text.split(',').filter(name => name !== '');
+  try {
+    for (const name of names) methodNamed(name);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+  if (names.length === 0) throw new InvalidArgumentError('Name at least one method.');
+  return [...new Set(names)];
+}
+
+function targetOption(text: string): ExplainCommandOptions['target'] {
+  if (text === 'predicted' || text === 'true' || text === 'both') return text;
+  const label = CLASS_NAMES.findIndex(name => name.toLowerCase() === text.toLowerCase());
+  if (label >= 0) return label;
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError(`Use predicted, true, both, a class number, or one of ${CLASS_NAMES.join(', ')}.`);
+}
+
+export const explainCommand = withSharedOptions(new Command('explain'))
+  .description('explain what a checkpoint sees in chosen images')
+  .requiredOption('--checkpoint <file>', 'a .safetensors file written by weft train, or pretrained:NAME')
+  .option('--images <selection>', 'test:0-15, train:3,7,20-29', imageSelection, imageSelection('test:0-7'))
+  .option('--methods <names>', `all, or a list of ${METHOD_NAMES.join(', ')}`, methodList, DEFAULT_METHODS)
+  .option('--layer <path>', 'layer of the class activation maps (default: the last convolutional stage)')
+  .option(
+    '--target <class>',
+    'predicted, true, both (two rows for a mistake), or a class by number or name',
+    targetOption,
+    'predicted',
+  )
+  .option('--background <n>', 'training images that SHAP compares with', wholeNumber(1), 50)
+  .action(async (options: ExplainCommandOptions) => {
+    const result = await withSession(options, session => explainImages(options, session)).catch(error => {
+      if (!(error instanceof Interrupted)) throw error;
+      console.error(error.message);
+      process.exitCode = 130;
+    });
+    if (!result) return;
+    if (options.json) {
+      console.log(JSON.stringify(result));
+      return;
+    }
+    for (const { method, layer, seconds, additivity } of result.methods) {
+      const at = layer ? ` at ${layer}` : '';
+      const error = additivity
+        ? `, additivity error median ${additivity.median.toExponential(1)}, largest ${additivity.largest.toExponential(1)}` +
+          (additivity.brokenBy ? ` (broken by ${additivity.brokenBy})` : '')
+        : '';
+      console.log(`${method}${at}: ${seconds.toFixed(1)} s${error}`);
+    }
+    console.log(`Sheets and captions: ${result.page}`);
+  });
+
+async function explainImages(options: ExplainCommandOptions, session: Session) {
+  const { device, progress } = session;
+  const info = await readCheckpointInfo(options.checkpoint);
+  const data = await obtainData(options, progress);
+  const set = data[options.images.split];
+  const beyond = options.images.indices.find(index => index >= set.count);
+  if (beyond !== undefined) {
+    throw new UsageError(`explain: there is no image ${beyond} among the ${set.count} ${options.images.split} images.`);
+  }
+  const out = options.out ?? 'runs/explain';
+  await mkdir(join(out, 'maps'), { recursive: true });
+  await mkdir(join(out, 'figures'), { recursive: true });
+  const model = buildModel(info.model).initialize({ device });
+  await loadCheckpoint(options.checkpoint, model);
+  model.eval();
+  const images = new DeviceDataset(set, device);
+  const background = backgroundImages(data, options, device);
+  try {
+    const rows = await explainedRows(model, images, set.labels, options);
+    const x = images.batch(rows.map(({ index }) => index)).images;
+    const attributions: Attribution[] = [];
+    const methods: MethodResult[] = [];
+    for (const name of options.methods) {
+      if (session.signal.aborted) throw new Interrupted(`Stopped before ${name}; what is done lies in ${out}/maps.`);
+      progress.show(`${name} ...`);
+      const began = performance.now();
+      const attribution = await methodNamed(name).run(model, x, {
+        background,
+        layer: options.layer,
+        seed: options.seed,
+        target: rows.map(({ target }) => target),
+      });
+      attributions.push(attribution);
+      const file = join(out, 'maps', `${name}.npy`);
+      await writeFileAtomically(file, serializeNpy(attribution.shape, attribution.values));
+      methods.push({
+        method: name,
+        layer: 'layer' in attribution ? (attribution.layer as string) : undefined,
+        seconds: Math.round(performance.now() - began) / 1000,
+        file,
+        shape: attribution.shape,
+        additivity: additivityOf(attribution),
+      });
+    }
+    const pictures = { values: await x.data(), shape: x.shape };
+    x.dispose();
+    const title = `What ${info.model.name} looks at`;
+    const page = await writeExplanationPage(out, { title, rows, pictures, attributions, isSample: data.isSample });
+    const result = {
+      device: device.kind,
+      adapter: device.info.description,
+      model: info.model.name,
+      checkpoint: options.checkpoint,
+      seed: options.seed,
+      sampleData: data.isSample,
+      background: options.background,
+      images: rows,
+      methods,
+      page,
+    };
+    await writeJsonAtomically(join(out, 'explanations.json'), result);
+    return result;
+  } finally {
+    background.dispose();
+    images.dispose();
+    model.dispose();
+  }
+}
+
+/** Training images, equally many of each class as far as that goes. */
+function backgroundImages(data: FashionMnist, { background, seed }: ExplainCommandOptions, device: Session['device']) {
+  const { labels, count } = data.train;
+  if (background > count) throw new UsageError(`explain: there are only ${count} training images, not ${background}.`);
+  const chosen = background === count ? Array.from(labels.keys()) : stratifiedSplit(labels, background, seed).heldOut;
+  const train = new DeviceDataset(data.train, device);
+  try {
+    return noGrad(() => {
+      const { images, labels: unused } = train.batch(chosen);
+      unused.dispose();
+      return images;
+    });
+  } finally {
+    train.dispose();
+  }
+}
+
+/** The rows to explain: each image for its target; with `both`, a mistake also for its true class. */
+async function explainedRows(
+  model: Module,
+  images: DeviceDataset,
+  labels: Uint8Array,
+  { images: selection, target }: ExplainCommandOptions,
+): Promise<ExplainedRow[]> {
+  const logits = await predictLogits(model, images, { indices: selection.indices });
+  const classes = logits.length / selection.indices.length;
+  if (typeof target === 'number' && target >= classes) {
+    throw new UsageError(`explain: there is no class ${target}; the model has ${classes} (0 to ${classes - 1}).`);
+  }
+  const probabilities = softmaxRows(logits, classes);
+  const predicted = predictedClasses(logits, classes);
+  return selection.indices.flatMap((index, i) => {
+    const label = labels[index];
+    const row = {
+      index,
+      label,
+      predicted: predicted[i],
+      probabilities: Array.from(probabilities.subarray(i * classes, (i + 1) * classes)),
+    };
+    if (target === 'both' && label !== predicted[i]) {
+      return [
+        { ...row, target: predicted[i] },
+        { ...row, target: label },
+      ];
+    }
+    return [{ ...row, target: target === 'true' ? label : typeof target === 'number' ? target : predicted[i] }];
+  });
+}
+
+function additivityOf(attribution: Attribution): MethodResult['additivity'] {
+  if (!('additivityErrors' in attribution)) return undefined;
+  const { additivityErrors, additivityError } = attribution as CompleteAttribution;
+  const sorted = additivityErrors.slice().sort();
+  const { brokenBy } = attribution as DeepShapAttribution;
+  return { median: sorted[sorted.length >> 1], largest: additivityError, brokenBy: brokenBy?.operation };
+}

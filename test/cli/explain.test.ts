@@ -1,0 +1,92 @@
+/** `weft explain` as a user runs it: a checkpoint of a small network, the sample images, every file it promises. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { imageSelection } from '../../src/cli/image-selection.ts';
+import { ReferenceDevice } from '../../src/devices/reference/device.ts';
+import { METHOD_NAMES } from '../../src/explain/index.ts';
+import { parseNpy } from '../../src/interop/npy.ts';
+import { buildModel, type ModelSpec } from '../../src/nn/index.ts';
+import { saveCheckpoint } from '../../src/train/checkpoint.node.ts';
+import { REPOSITORY } from '../support/shared.ts';
+
+test('selections of images', () => {
+  expect(imageSelection('test:0-3')).toEqual({ split: 'test', indices: [0, 1, 2, 3] });
+  expect(imageSelection('train:7,2-4,9')).toEqual({ split: 'train', indices: [7, 2, 3, 4, 9] });
+  for (const wrong of ['0-3', 'test:', 'test:3-', 'valid:1', 'test:1;2']) {
+    expect(() => imageSelection(wrong)).toThrow(/test:0-15/);
+  }
+  expect(() => imageSelection('test:5-3')).toThrow(/backwards/);
+});
+
+describe('weft explain', () => {
+  let folder: string;
+  let checkpoint: string;
+  const weft = (...args: string[]) =>
+    promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', join(REPOSITORY, 'src/cli/main.ts'), 'explain', ...args],
+      {
+        cwd: REPOSITORY,
+      },
+    );
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'weft-explain-'));
+    checkpoint = join(folder, 'model.safetensors');
+    const model: ModelSpec = { name: 'cnn', options: { widths: [2, 3], depth: 1, hidden: 8 } };
+    const device = new ReferenceDevice();
+    const built = buildModel(model).initialize({ device, seed: 3 });
+    await saveCheckpoint(checkpoint, built, { model, device: device.kind, adapter: device.info.adapter, seed: 3 });
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test('writes raw maps, sheets, captions and one JSON object', async () => {
+    const out = join(folder, 'out');
+    const data = join(REPOSITORY, 'assets/fashion-mnist-sample');
+    const { stdout } = await weft(
+      ...['--checkpoint', checkpoint, '--data', data, '--device', 'wasm', '--images', 'test:0-1,5'],
+      ...['--methods', 'all', '--target', 'Sandal', '--background', '10', '--out', out, '--json'],
+    );
+    const result = JSON.parse(stdout);
+    expect(result.methods.map(({ method }: { method: string }) => method)).toEqual(METHOD_NAMES);
+    expect(result.images.map(({ index, target }: { index: number; target: number }) => [index, target])).toEqual([
+      [0, 5],
+      [1, 5],
+      [5, 5],
+    ]);
+    for (const { file, shape, method } of result.methods) {
+      const npy = parseNpy(await readFile(file), file);
+      expect(npy.shape, method).toEqual(shape);
+      expect(Array.from(npy.data).every(Number.isFinite), method).toBe(true);
+    }
+    const shap = result.methods.find(({ method }: { method: string }) => method === 'deep-shap');
+    expect(shap.additivity.largest).toBeLessThan(1e-3);
+    expect((await stat(join(out, 'figures/sheet-1.png'))).size).toBeGreaterThan(1000);
+    expect(await readFile(result.page, 'utf8')).toContain('deep-shap');
+  });
+
+  test.each([
+    [['--methods', 'grad-cam,magic'], /no method "magic"/],
+    [['--images', 'test:99999'], /no image 99999/],
+    [['--target', '12'], /no class 12/],
+    [['--layer', 'act9'], /act9/],
+  ])('%j gets a sentence', async (args, message) => {
+    const data = join(REPOSITORY, 'assets/fashion-mnist-sample');
+    const run = weft(
+      '--checkpoint',
+      checkpoint,
+      '--data',
+      data,
+      '--device',
+      'wasm',
+      '--out',
+      join(folder, 'x'),
+      ...args,
+    );
+    await expect(run).rejects.toMatchObject({ stderr: expect.stringMatching(message) });
+  });
+});
