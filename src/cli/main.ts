@@ -23,6 +23,12 @@ for (const command of [runCommand, dataCommand, trainCommand, evaluateCommand, e
   program.addCommand(command.exitOverride());
 }
 
+// `weft ... | head` closes the pipe early; that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 const SENTENCES = Object.values(errors) as (new (...args: any[]) => Error)[];
 
 try {

@@ -122,8 +122,9 @@ for (const { name, device } of devices) {
       const tensors = w.liveTensorCount();
       const { liveAllocations } = device!.memory();
       for (let i = 0; i < 1000; i++) await trainStep(model, optimizer, x, y);
-      expect(w.liveTensorCount()).toBe(tensors);
-      expect(device!.memory().liveAllocations).toBe(liveAllocations);
+      // Fewer is possible: the collector may have found what earlier tests dropped.
+      expect(w.liveTensorCount()).toBeLessThanOrEqual(tensors);
+      expect(device!.memory().liveAllocations).toBeLessThanOrEqual(liveAllocations);
       optimizer.dispose();
       model.dispose();
       w.dispose(x, y);

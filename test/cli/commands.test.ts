@@ -1,0 +1,132 @@
+/** The command line as a user meets it: what it prints where, and with which exit code it ends. */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { REPOSITORY } from '../support/shared.ts';
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function weft(...args: string[]): Promise<Outcome> {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(REPOSITORY, 'src/cli/main.ts'), ...args], {
+    cwd: REPOSITORY,
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', chunk => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', chunk => {
+    stderr += chunk;
+  });
+  return new Promise(resolve => {
+    child.on('close', code => resolve({ code, stdout, stderr }));
+  });
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'weft-cli-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const TINY = ['--widths', '2,4', '--hidden', '8', '--limit', '96', '--batch-size', '32', '--epochs', '2'];
+
+/** Sentences, not traces. */
+function expectSentence({ stderr }: Outcome): void {
+  expect(stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
+}
+
+describe('weft train, then evaluate', () => {
+  const out = join(folder, 'run');
+
+  test('prints one JSON object on stdout and fills the run folder', async () => {
+    const outcome = await weft(
+      'train',
+      '--model',
+      'cnn',
+      '--device',
+      'wasm',
+      '--seed',
+      '0',
+      '--json',
+      '--out',
+      out,
+      ...TINY,
+    );
+    expect(outcome.code, outcome.stderr).toBe(0);
+    const result = JSON.parse(outcome.stdout);
+    expect(result).toMatchObject({ device: 'wasm', seed: 0, trainImages: 96, testImages: 96, epochs: 2 });
+    for (const key of ['adapter', 'testAccuracy', 'testLoss', 'imagesPerSecond', 'seconds', 'checkpoint']) {
+      expect(result[key], key).toBeDefined();
+    }
+    for (const file of [
+      'config.json',
+      'log.jsonl',
+      'metrics.json',
+      'figures/learning-curve.svg',
+      'figures/confusion-matrix.svg',
+    ]) {
+      expect(existsSync(join(out, file)), file).toBe(true);
+    }
+    expect(existsSync(result.checkpoint)).toBe(true);
+    expect(outcome.stderr).toMatch(/epoch 2\/2/);
+  });
+
+  test('evaluating the checkpoint gives the accuracy that training reported', async () => {
+    const checkpoint = join(out, 'checkpoints', 'model.safetensors');
+    const outcome = await weft('evaluate', '--checkpoint', checkpoint, '--device', 'wasm', '--limit', '96', '--json');
+    expect(outcome.code, outcome.stderr).toBe(0);
+    const { accuracy, confusion, perClass } = JSON.parse(outcome.stdout);
+    expect(accuracy).toBe(JSON.parse(readFileSync(join(out, 'metrics.json'), 'utf8')).testAccuracy);
+    expect(confusion).toHaveLength(10);
+    expect(perClass).toHaveLength(10);
+  });
+
+  test('a damaged checkpoint is refused in one sentence', async () => {
+    const bytes = readFileSync(join(out, 'checkpoints', 'model.safetensors'));
+    bytes[bytes.length - 5] ^= 0x40;
+    const damaged = join(folder, 'damaged.safetensors');
+    writeFileSync(damaged, bytes);
+    const outcome = await weft('evaluate', '--checkpoint', damaged, '--device', 'wasm', '--limit', '96');
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toMatch(/damaged\.safetensors/);
+    expectSentence(outcome);
+  });
+});
+
+describe('mistakes', () => {
+  test.each([
+    ['an unknown option names the nearest', ['train', '--epoch', '1'], 2, /--epochs/],
+    ['an unknown command', ['trian'], 2, /train/],
+    ['an unknown device', ['train', '--device', 'gpu'], 2, /gpu/],
+    ['an unknown model', ['train', '--model', 'vgg'], 2, /cnn/],
+    ['a number that is none', ['train', '--epochs', 'many'], 2, /whole number/],
+    ['a checkpoint that is not there', ['evaluate', '--checkpoint', join(folder, 'nowhere.safetensors')], 1, /nowhere/],
+    ['a data folder that is not there', ['train', '--data', join(folder, 'nowhere')], 1, /nowhere/],
+  ])('%s', async (_, args, code, message) => {
+    const outcome = await weft(...args);
+    expect(outcome.code, outcome.stderr).toBe(code);
+    expect(outcome.stderr).toMatch(message);
+    expect(outcome.stdout).toBe('');
+    expectSentence(outcome);
+  });
+});
+
+test('weft data describes both sets', async () => {
+  const outcome = await weft('data', '--json', '--limit', '500');
+  expect(outcome.code, outcome.stderr).toBe(0);
+  const { train, test: testSet, classes } = JSON.parse(outcome.stdout);
+  expect([train.images, testSet.images, classes.length]).toEqual([500, 500, 10]);
+});
+
+test('weft doctor says what works', async () => {
+  const outcome = await weft('doctor', '--json');
+  expect(outcome.code, outcome.stderr).toBe(0);
+  const findings: { what: string; usable: boolean; text: string }[] = JSON.parse(outcome.stdout);
+  for (const what of ['wasm', 'reference']) expect(findings.find(one => one.what === what)?.usable, what).toBe(true);
+  // Usable or not, there is a word on it.
+  expect(findings.find(one => one.what === 'webgpu')?.text).not.toBe('');
+});
