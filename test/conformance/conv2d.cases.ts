@@ -126,6 +126,7 @@ export const cases: ConformanceCase[] = [
     groups: 20,
     strides: [2, 2],
   }),
+  ...convolution('depthwise, few columns', { x: [2, 6, 6, 4], w: [3, 3, 4], strides: [2, 2], groups: 4, bias: true }),
   ...convolution('depthwise, odd', { x: [1, 6, 7, 5], w: [5, 3, 5], padding: [2, 2, 1, 1], groups: 5, relu: true }),
   ...convolution('depthwise, multiplier 2', { x: [1, 6, 6, 4], w: [3, 3, 8], padding: same, groups: 4 }),
   // 1 x 1.

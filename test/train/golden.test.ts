@@ -103,13 +103,13 @@ async function followGolden(golden: Golden, model: Module, device: Device): Prom
     expect(relative(await loss.item(), losses[step]), `loss of step ${step}`).toBeLessThan(bounds[step < 5 ? 0 : 1]);
     loss.dispose();
   }
-  if (device.kind === 'reference') await compareOutcome(golden, model, device);
+  if (device.kind === 'reference') await compareOutcome(golden, model);
   optimizer.dispose();
   model.dispose();
 }
 
-/** Parameters, statistics and logits after training. */
-async function compareOutcome(golden: Golden, model: Module, device: Device): Promise<void> {
+/** Parameters and statistics after training. (Logits of the trained parameters: test/interop/torch-weights.test.ts.) */
+async function compareOutcome(golden: Golden, model: Module): Promise<void> {
   const tolerance = 5e-2;
   for (const [name, values] of fromTorch(golden, 'after', model)) {
     const owned = [...model.namedParameters(), ...model.namedBuffers()].find(([key]) => key === name)![1];
@@ -118,14 +118,4 @@ async function compareOutcome(golden: Golden, model: Module, device: Device): Pr
     const worst = values.reduce((most, value, i) => Math.max(most, Math.abs(actual[i] - value)), 0);
     expect(worst / scale, `${name} after training`).toBeLessThan(tolerance);
   }
-  const logits = golden.tensors.get('eval_logits')!;
-  const last = images!.labels.length - 64;
-  const x = tensor(
-    Float32Array.from(images!.images.subarray(last * 784), p => p / 255),
-    [64, 28, 28, 1],
-    { device },
-  );
-  const actual = await tidy(() => model.eval().call(x)).data();
-  const worst = Math.max(...Array.from(actual, (value, i) => Math.abs(value - logits.data[i])));
-  expect(worst, 'evaluation logits').toBeLessThan(5e-2);
 }

@@ -143,11 +143,13 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
                 direction * across.taps.filterStep * pixelBytes,
               ]);
             const tail = across.count % PIXELS;
-            f.for(0, across.count - tail, PIXELS, () => {
-              call(PIXELS);
-              f.advance(at, PIXELS * horizontal.sourceStep * pixelBytes);
-              f.advance(out, PIXELS * horizontal.targetStep * pixelBytes);
-            });
+            if (across.count >= PIXELS) {
+              f.for(0, across.count - tail, PIXELS, () => {
+                call(PIXELS);
+                f.advance(at, PIXELS * horizontal.sourceStep * pixelBytes);
+                f.advance(out, PIXELS * horizontal.targetStep * pixelBytes);
+              });
+            }
             if (tail > 0) call(tail);
           });
         }

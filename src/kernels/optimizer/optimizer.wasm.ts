@@ -40,7 +40,9 @@ function forEachVector(
   const whole = f.let(end.lt(full).select(end, full));
   f.for(start, whole, 1, task => {
     const [at, values] = run(task);
-    values.forEach((value, index) => f.store(updates[index].add(at), value));
+    values.forEach((value, index) => {
+      f.store(updates[index].add(at), value);
+    });
   });
   f.for(f.let(start.gt(whole).select(start, whole)), end, 1, task => {
     const [at, values] = run(task);
