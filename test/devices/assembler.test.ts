@@ -226,9 +226,8 @@ describe('f32x4', () => {
     div: [(a, b) => a.div(b), (a, b) => a / b],
     min: [(a, b) => a.min(b), (a, b) => Math.min(a, b)],
     max: [(a, b) => a.max(b), (a, b) => Math.max(a, b)],
-    // biome-ignore lint/complexity/useMathMinMax: pmin and pmax are these comparisons, NaN and zeros included.
+    // pmin and pmax are these comparisons, NaN and zeros included.
     pmin: [(a, b) => a.pmin(b), (a, b) => (b < a ? b : a)],
-    // biome-ignore lint/complexity/useMathMinMax: as above.
     pmax: [(a, b) => a.pmax(b), (a, b) => (a < b ? b : a)],
     multiplyAdd: [(a, b) => a.multiplyAdd(b, a, false), (a, b) => a + Math.fround(a * b)],
     abs: [a => a.abs(), Math.abs],
