@@ -154,6 +154,9 @@ function runBackward(
   const isTarget = wanted ? (node: TapeNode) => wanted.has(node) : (node: TapeNode) => node.destination !== undefined;
   const isEnd = (node: TapeNode) => node.op === undefined || (stopAtWanted && isTarget(node));
   const order = pathsToTargets(root, isTarget, isEnd);
+  if (!wanted && order.length === 0) {
+    throw new UsageError('backward: this tensor depends on no parameter; use gradients(y, [x]) for other tensors.');
+  }
   const onPath = new Set(order);
   const pending = new Map<TapeNode, Pending>([[root, { gradient: seedOf(y, options.upstream), isOwn: false }]]);
   const result = new Map<TapeNode, Tensor>();

@@ -191,7 +191,7 @@ fn spanAt(row: Row, tap: u32) -> Span {
   let x = row.x - i32(tap % sizes.kernelWidth * sizes.dilationX);
   let outputY = u32(max(y, 0)) / sizes.strideY;
   let outputX = u32(max(x, 0)) / sizes.strideX;
-  let inside = y >= 0 && outputY < sizes.outputHeight && x >= 0 && outputX < sizes.outputWidth;
+  let inside = (y >= 0) & (outputY < sizes.outputHeight) & (x >= 0) & (outputX < sizes.outputWidth);
   return Span(select(0u, row.image + (outputY * sizes.outputWidth + outputX) * sizes.filters, inside), inside);
 }
 ${loadA === 'alongK' ? LOAD_QUAD : LOAD_ELEMENT}
@@ -276,12 +276,12 @@ fn spanAt(row: Row, outputRow: u32) -> Span {
   return Span(
     (image * sizes.height + u32(max(y, 0))) * sizes.width * sizes.channels + row.channel,
     row.x,
-    y >= 0 && y < i32(sizes.height),
+    (y >= 0) & (y < i32(sizes.height)),
   );
 }
 fn loadA(span: Span, k: u32) -> ${loadA === 'alongRows' ? 'vec4f' : 'f32'} {
   let x = i32(k * sizes.strideX) + span.x;
-  let inside = span.inside && x >= 0 && x < i32(sizes.width);
+  let inside = span.inside & (x >= 0) & (x < i32(sizes.width));
   let at = select(0u, span.start + u32(x) * sizes.channels, inside);
   return ${loadA === 'alongRows' ? 'select(vec4f(), a[at / 4u], inside)' : 'select(0.0, a[at], inside)'};
 }
@@ -316,7 +316,7 @@ const TAP_SPAN = /* wgsl */ `struct Span {
 fn spanAt(row: Row, tap: u32) -> Span {
   let y = row.y + i32(tap / sizes.kernelWidth * sizes.dilationY);
   let x = row.x + i32(tap % sizes.kernelWidth * sizes.dilationX);
-  let inside = y >= 0 && y < i32(sizes.height) && x >= 0 && x < i32(sizes.width);
+  let inside = (y >= 0) & (y < i32(sizes.height)) & (x >= 0) & (x < i32(sizes.width));
   return Span(select(0u, row.image + (u32(y) * sizes.width + u32(x)) * sizes.channels, inside), inside);
 }`;
 
@@ -328,7 +328,7 @@ fn loadA(span: Span, k: u32) -> f32 {
   let tap = k / sizes.groupChannels;
   let y = span.y + i32(tap / sizes.kernelWidth * sizes.dilationY);
   let x = span.x + i32(tap % sizes.kernelWidth * sizes.dilationX);
-  let inside = y >= 0 && y < i32(sizes.height) && x >= 0 && x < i32(sizes.width);
+  let inside = (y >= 0) & (y < i32(sizes.height)) & (x >= 0) & (x < i32(sizes.width));
   let at = span.image + (u32(y) * sizes.width + u32(x)) * sizes.channels + k % sizes.groupChannels;
   return select(0.0, a[select(0u, at, inside)], inside);
 }`;

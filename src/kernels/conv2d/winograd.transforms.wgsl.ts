@@ -83,7 +83,7 @@ const MAIN = /* wgsl */ `@compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u)`;
 
 const PIXEL = /* wgsl */ `fn pixel(image: u32, y: i32, x: i32, channel: u32) -> f32 {
-  let inside = y >= 0 && y < tiling.height && x >= 0 && x < tiling.width;
+  let inside = (y >= 0) & (y < tiling.height) & (x >= 0) & (x < tiling.width);
   let at = ((image * u32(tiling.height) + u32(y)) * u32(tiling.width) + u32(x)) * tiling.channels + channel;
   return select(0.0, images[select(0u, at, inside)], inside);
 }`;
@@ -178,10 +178,10 @@ fn transform(m: array<f32, 6>) -> array<f32, 4> {
 // With ReLU negative values become zero; NaN, told by its bits, stays.
 fn put(image: u32, y: i32, x: i32, channel: u32, value: f32) {
   let bits = bitcast<u32>(value);
-  let negative = bits > 0x80000000u && bits <= 0xff800000u;
+  let negative = (bits > 0x80000000u) & (bits <= 0xff800000u);
   if (y < tiling.height && x < tiling.width) {
     let at = ((image * u32(tiling.height) + u32(y)) * u32(tiling.width) + u32(x)) * tiling.channels + channel;
-    images[at] = select(value, 0.0, negative && tiling.relu != 0u);
+    images[at] = select(value, 0.0, negative & (tiling.relu != 0u));
   }
 }
 

@@ -1,12 +1,13 @@
 import { linear } from '../../autograd/ops/matmul.ts';
 import type { FusedActivation } from '../../kernels/matmul/index.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { constant, heNormal } from '../initialization.ts';
+import { constant, heUniform } from '../initialization.ts';
 import { Module } from '../module.ts';
 import { type Initializer, Parameter } from '../parameter.ts';
 
 export interface LinearOptions {
   readonly bias?: boolean;
+  /** Default: uniform within 1 / sqrt(inputs), so that untrained logits are small (the first loss is about log classes). */
   readonly initializer?: Initializer;
 }
 
@@ -17,7 +18,7 @@ export class Linear extends Module {
 
   constructor(inputs: number, outputs: number, options: LinearOptions = {}) {
     super();
-    this.weight = new Parameter([inputs, outputs], options.initializer ?? heNormal());
+    this.weight = new Parameter([inputs, outputs], options.initializer ?? heUniform(1 / Math.sqrt(3)));
     this.bias = (options.bias ?? true) ? new Parameter([outputs], constant(0), 'noDecay') : undefined;
   }
 
