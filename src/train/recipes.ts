@@ -42,7 +42,7 @@ const BASE: Recipe = {
   epochs: 12,
   batchSize: 128,
   optimizer: 'sgd',
-  learningRate: 0.1,
+  learningRate: 0.05,
   momentum: 0.9,
   weightDecay: 5e-4,
   schedule: 'one-cycle',
