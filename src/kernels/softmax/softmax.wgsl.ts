@@ -13,6 +13,18 @@ import { type CrossEntropyParams, type SoftmaxParams, softmaxSizes } from './sof
 /** Invocations of a workgroup that serves one row each. */
 const ROWS_PER_GROUP = 64;
 
+/** Keeps a NaN, of which some drivers (SwiftShader) make a number; by the bits, because `v != v` may be folded away. */
+const EXPONENTIAL = /* wgsl */ `
+fn isNaN(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+fn exponential(v: f32) -> f32 {
+  return select(exp(v), v, isNaN(v));
+}
+fn logarithm(v: f32) -> f32 {
+  return select(log(v), v, isNaN(v));
+}`;
+
 const joins = (lanes: number): string => /* wgsl */ `
 var<workgroup> joined: array<f32, LANES>;
 
@@ -66,6 +78,7 @@ struct Sizes { rows: u32, classes: u32, notANumber: u32, keep: f32, spread: f32 
 const LANES = ${lanes}u;
 ${arrays.map((array, i) => `@group(0) @binding(${i}) var<storage, ${array};`).join('\n')}
 @group(0) @binding(${arrays.length}) var<uniform> sizes: Sizes;
+${EXPONENTIAL}
 ${lanes === 1 ? noJoins : joins(lanes)}
 ${lanes === 1 ? inInvocation : inWorkgroup(lanes)}
   if (row >= sizes.rows) { return; }
@@ -87,16 +100,16 @@ const exponentials = /* wgsl */ `
   ${forEachColumn('largestHere = max(largestHere, x[i]);')}
   let largest = joinMax(largestHere, lane);
   var sumHere = 0.0;
-  ${forEachColumn('sumHere += exp(x[i] - largest);')}
+  ${forEachColumn('sumHere += exponential(x[i] - largest);')}
   let sum = joinSum(sumHere, lane);`;
 
 const X = 'read> x: array<f32>';
 
 const softmaxBody = /* wgsl */ `${exponentials}
-  ${forEachColumn('y[i] = exp(x[i] - largest) / sum;')}`;
+  ${forEachColumn('y[i] = exponential(x[i] - largest) / sum;')}`;
 
 const logSoftmaxBody = /* wgsl */ `${exponentials}
-  let logSum = log(sum);
+  let logSum = logarithm(sum);
   ${forEachColumn('y[i] = x[i] - largest - logSum;')}`;
 
 const softmaxGradientBody = /* wgsl */ `
@@ -109,7 +122,7 @@ const logSoftmaxGradientBody = /* wgsl */ `
   var totalHere = 0.0;
   ${forEachColumn('totalHere += dy[i];')}
   let total = joinSum(totalHere, lane);
-  ${forEachColumn('dx[i] = dy[i] - exp(y[i]) * total;')}`;
+  ${forEachColumn('dx[i] = dy[i] - exponential(y[i]) * total;')}`;
 
 /** The label as an index that exists, and whether it was one. */
 const labelOf = /* wgsl */ `
@@ -119,7 +132,7 @@ const labelOf = /* wgsl */ `
 
 const lossBody = (smooth: boolean): string => /* wgsl */ `${exponentials}
   ${labelOf}
-  var value = log(sum) - sizes.keep * (x[start + label] - largest);
+  var value = logarithm(sum) - sizes.keep * (x[start + label] - largest);
   ${
     smooth
       ? /* wgsl */ `var totalHere = 0.0;
@@ -134,10 +147,10 @@ const lossGradientBody = /* wgsl */ `${exponentials}
   let factor = select(bitcast<f32>(sizes.notANumber), dloss[row], possible);
   ${forEachColumn(/* wgsl */ `
     let goal = sizes.spread + select(0.0, sizes.keep, j == label);
-    dx[i] = (exp(x[i] - largest) / sum - goal) * factor;`)}`;
+    dx[i] = (exponential(x[i] - largest) / sum - goal) * factor;`)}`;
 
 const softLossBody = /* wgsl */ `${exponentials}
-  let logSum = log(sum);
+  let logSum = logarithm(sum);
   var totalHere = 0.0;
   ${forEachColumn('totalHere += goals[i] * (x[i] - largest - logSum);')}
   let total = joinSum(totalHere, lane);
@@ -148,7 +161,7 @@ const softGradientBody = /* wgsl */ `${exponentials}
   ${forEachColumn('goalsHere += goals[i];')}
   let scale = joinSum(goalsHere, lane) / sum;
   let factor = dloss[row];
-  ${forEachColumn('dx[i] = (exp(x[i] - largest) * scale - goals[i]) * factor;')}`;
+  ${forEachColumn('dx[i] = (exponential(x[i] - largest) * scale - goals[i]) * factor;')}`;
 
 interface RowKernel<P> {
   readonly arrays: readonly string[];
