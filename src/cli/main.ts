@@ -11,8 +11,6 @@ import { trainCommand } from './train.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
-/** What a shell reports for a process ended by SIGINT. */
-export const EXIT_INTERRUPTED = 130;
 
 const program = new Command('weft')
   .description('A tensor and autograd library in TypeScript, and a study of CNNs on Fashion-MNIST.')
