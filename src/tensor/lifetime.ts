@@ -63,6 +63,29 @@ export function tidy<T>(f: () => T): T {
   }
 }
 
+/**
+ * `tidy` for work that may be asynchronous: once `f` has settled, disposes the tensors that it made before its first
+ * `await`, except those in its result and those it `keep`s. What it makes after an `await` is its own to dispose.
+ */
+export async function tidyUntilSettled<T>(f: () => T | Promise<T>): Promise<T> {
+  const scope: Disposable[] = [];
+  let result: T | undefined;
+  try {
+    scopes.push(scope);
+    let running: T | Promise<T>;
+    try {
+      running = f();
+    } finally {
+      scopes.pop();
+    }
+    return (result = await running);
+  } finally {
+    const survivors = new Set<Disposable>();
+    collectTensors(result, survivors);
+    for (const tensor of scope) if (!survivors.has(tensor) && !kept.has(tensor)) tensor.dispose();
+  }
+}
+
 function collectTensors(value: unknown, found: Set<Disposable>): void {
   if (value === null || typeof value !== 'object') return;
   if (registered.has(value as Disposable)) {
