@@ -7,7 +7,7 @@ import { NonFiniteError, ShapeError } from '../devices/errors.ts';
 import { formatShape } from '../devices/shape.ts';
 import { Module } from '../nn/index.ts';
 import { tensor } from '../tensor/creation.ts';
-import { dispose, tidyUntilSettled } from '../tensor/lifetime.ts';
+import { dispose, tidy, tidyUntilSettled } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { FloatArray } from './attribution.ts';
 import { asLogits, checkBatchSize, checkImages, inEvaluation, newLike } from './evaluation.ts';
@@ -68,12 +68,13 @@ export async function predictCopies(predict: Predict, image: HostImage, options:
     let output: Tensor | undefined;
     try {
       // In an object, so that noGrad covers the synchronous part of an asynchronous box.
-      output = await tidyUntilSettled(() => noGrad(() => ({ scores: predict(batch) })).scores);
-      const width = asLogits(output, some).size / some;
+      const scored = await tidyUntilSettled(() => noGrad(() => ({ scores: predict(batch) })).scores);
+      output = scored;
+      const width = tidy(() => asLogits(scored, some).shape[1]);
       if (width !== (classes ??= width)) {
         throw new ShapeError(`What is explained gave ${classes} scores per image first and ${width} later.`);
       }
-      const scores = await output.data();
+      const scores = await scored.data();
       const bad = scores.findIndex(score => !Number.isFinite(score));
       if (bad >= 0) {
         throw new NonFiniteError(
