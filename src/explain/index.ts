@@ -25,3 +25,4 @@ export {
   type IntegratedGradientsOptions,
   integratedGradients,
 } from './path-gradients.ts';
+export * from './segmentation/index.ts';

@@ -1,7 +1,7 @@
 /**
  * A picture cut into pieces: the players of SHAP, the switches of LIME, the features of an ablation. Every pixel belongs to
- * exactly one segment and the segments are numbered without gaps, so that a coalition is one bit per number. The numbers
- * run in reading order (a segment's first pixel, row by row), which makes equal cuts equal arrays whoever made them.
+ * exactly one segment and the segments are numbered without gaps, so that a coalition is one bit per number. Our own cuts
+ * number them in reading order (of their first pixels, row by row), which makes equal cuts equal arrays.
  */
 import { ShapeError, UsageError } from '../../devices/errors.ts';
 
