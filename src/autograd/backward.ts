@@ -242,6 +242,11 @@ function pathsToTargets(
 }
 
 function applyHooks(node: TapeNode, gradient: Tensor): Tensor {
+  if (node.hooks.length > 0 && gradient.device.isCapturing) {
+    throw new UsageError(
+      `backward: ${node.describe()} has a gradient hook, which the replays of a capture would not call.`,
+    );
+  }
   for (const hook of node.hooks) {
     const replacement = hook(gradient);
     if (replacement && replacement !== gradient) {

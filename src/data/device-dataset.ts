@@ -19,6 +19,13 @@ export interface Batch {
   readonly labels: Tensor;
 }
 
+/** What the random numbers of an augmentation follow from. */
+export interface AugmentationPlace {
+  readonly seed: number;
+  readonly epoch: number;
+  readonly step: number;
+}
+
 const AUGMENT_STREAM = streamNamed('augment');
 
 export class DeviceDataset {
@@ -38,8 +45,8 @@ export class DeviceDataset {
     this.#state = device.allocate(4, 'uint32');
   }
 
-  /** The images at `indices`, as they are. */
-  batch(indices: ArrayLike<number>): Batch {
+  /** The images at `indices`, as they are. Inside a capture the indices must be an int32 tensor [N]. */
+  batch(indices: ArrayLike<number> | Tensor): Batch {
     return tidy(() => {
       const chosen = this.#indices(indices);
       return { images: single(runKernel(gatherImages, [this.images, chosen], {})), labels: this.#labelsOf(chosen) };
@@ -50,9 +57,19 @@ export class DeviceDataset {
   augmentedBatch(
     indices: ArrayLike<number>,
     augmentation: AugmentParams,
-    { seed, epoch, step }: { readonly seed: number; readonly epoch: number; readonly step: number },
+    { seed, epoch, step }: AugmentationPlace,
   ): Batch {
+    this.seedAugmentation({ seed, epoch, step });
+    return this.augmented(indices, augmentation);
+  }
+
+  /** Sets the random numbers of the next augmented batches. */
+  seedAugmentation({ seed, epoch, step }: AugmentationPlace): void {
     this.device.write(this.#state, Uint32Array.of(seed, AUGMENT_STREAM, step, epoch));
+  }
+
+  /** As `augmentedBatch`, with the random numbers that were set last: what a captured step does. */
+  augmented(indices: ArrayLike<number> | Tensor, augmentation: AugmentParams): Batch {
     const state = { storage: this.#state, shape: [4] };
     return tidy(() => {
       const chosen = this.#indices(indices);
@@ -66,7 +83,8 @@ export class DeviceDataset {
     });
   }
 
-  #indices(indices: ArrayLike<number>): Tensor {
+  #indices(indices: ArrayLike<number> | Tensor): Tensor {
+    if (indices instanceof Tensor) return indices;
     return tensor(Int32Array.from(indices), [indices.length], { device: this.device });
   }
 

@@ -56,6 +56,11 @@ export interface RunOptions {
 export interface Capture {
   /** Runs the recorded work again on the same storages. */
   replay(): void;
+  /**
+   * What was recorded, as text: kernels, shapes, parameters, and which memory from outside. Two recordings of a function
+   * that does the same every time are equal.
+   */
+  readonly signature: string;
   /** Gives the capture's memory back; its outputs are invalid afterwards. */
   dispose(): void;
 }
@@ -111,6 +116,8 @@ export interface Device {
    * meanwhile belongs to the capture until it is disposed. `read`, `write` and `sync` throw inside.
    */
   capture(record: () => void): Capture;
+  /** Inside the function given to `capture`. Whatever only the host would see must refuse then: a replay leaves it out. */
+  readonly isCapturing: boolean;
 
   /** Runs `work`, timing every kernel; slower than a normal run. */
   profile(work: () => void | Promise<void>): Promise<ProfileEntry[]>;

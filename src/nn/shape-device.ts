@@ -79,6 +79,7 @@ export class ShapeDevice implements Device {
   }
   async sync(): Promise<void> {}
   async pace(): Promise<void> {}
+  readonly isCapturing = false;
   capture(): Capture {
     throw new DeviceError('The shape device records nothing.');
   }

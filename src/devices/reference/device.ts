@@ -39,6 +39,7 @@ export class ReferenceDevice implements Device {
   #destroyed = false;
   #recording: (() => void)[] | undefined;
   #captured: Allocation[] | undefined;
+  #signature: string[] = [];
   #profile: Map<string, ProfileEntry> | undefined;
 
   allocate(length: number, dtype: DType): Storage {
@@ -100,6 +101,7 @@ export class ReferenceDevice implements Device {
     const reads = inputs.map(({ storage }) => arrayOf(storage));
     const writes = outputs.map(({ storage }) => arrayOf(storage));
     const work = () => kernel.reference(reads, writes, specs, params);
+    if (this.#recording) this.#signature.push(`${kernel.name} ${JSON.stringify([specs, params])}`);
     if (!this.#profile) {
       this.#execute(work);
       return;
@@ -132,6 +134,7 @@ export class ReferenceDevice implements Device {
     this.#checkAlive();
     this.#checkNotRecording('capture');
     const steps: (() => void)[] = [];
+    this.#signature = [];
     const captured: Allocation[] = [];
     this.#recording = steps;
     this.#captured = captured;
@@ -143,6 +146,7 @@ export class ReferenceDevice implements Device {
     }
     let disposed = false;
     return {
+      signature: this.#signature.join('\n'),
       replay: () => {
         if (disposed) throw new DeviceError('replay: this capture has been disposed.');
         this.#checkAlive();
@@ -154,6 +158,10 @@ export class ReferenceDevice implements Device {
         for (const allocation of captured) this.free(allocation);
       },
     };
+  }
+
+  get isCapturing(): boolean {
+    return this.#recording !== undefined;
   }
 
   async profile(work: () => void | Promise<void>): Promise<ProfileEntry[]> {

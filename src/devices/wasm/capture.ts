@@ -6,7 +6,7 @@
 import type { Capture } from '../device.ts';
 import type { Allocation } from '../storage.ts';
 import { type Block, Heap, roundToGranule } from './heap.ts';
-import type { Plan } from './plans.ts';
+import { type Plan, SOURCE } from './plans.ts';
 import type { Job } from './pool.ts';
 
 /** One kernel call: its passes in order. */
@@ -31,14 +31,21 @@ export class WasmCapture implements Capture {
   readonly #regions: Block[] = [];
   readonly #heap = new Heap();
   readonly #held = new Set<Allocation>();
+  readonly #signature: string[] = [];
   disposed = false;
 
   constructor(owner: CaptureOwner) {
     this.#owner = owner;
   }
 
-  record(run: RecordedRun): void {
+  /** @param places for each input and output, its address if it comes from outside */
+  record(run: RecordedRun, places: readonly string[]): void {
     this.#runs.push(run);
+    this.#signature.push(`${describe(run.plan)} on ${places.join()}`);
+  }
+
+  get signature(): string {
+    return this.#signature.join('\n');
   }
 
   /** Keeps an allocation from outside alive for the replays. */
@@ -76,4 +83,13 @@ export class WasmCapture implements Capture {
     this.#runs.length = 0;
     this.#held.clear();
   }
+}
+
+/** A plan as it runs: its programs, task counts and numbers, in which parameters and shapes show. */
+function describe({ kernel, variant, passes }: Plan): string {
+  const parts = passes.map(({ entry, tasks, sources, values }) => {
+    const numbers = values.filter((_, i) => sources[i] === SOURCE.number);
+    return `${entry.program.key} ${tasks} ${numbers.join()}`;
+  });
+  return `${kernel}/${variant} ${parts.join(';')}`;
 }

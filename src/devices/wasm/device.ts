@@ -156,9 +156,14 @@ export class WasmDevice implements Device {
     this.#viewOf(dtype).set(values, address / bytesPerElement(dtype));
   }
 
-  async read(storage: Storage): Promise<TypedArray> {
-    this.#check();
+  read(storage: Storage): Promise<TypedArray> {
+    // At once, so that nobody records on who has not awaited it.
     this.#checkNotRecording('read');
+    return this.#read(storage);
+  }
+
+  async #read(storage: Storage): Promise<TypedArray> {
+    this.#check();
     const first = this.#addressOf(storage, 'read') / bytesPerElement(storage.dtype);
     return this.#viewOf(storage.dtype).slice(first, first + storage.length);
   }
@@ -222,6 +227,10 @@ export class WasmDevice implements Device {
       if (!finished) capture.dispose();
     }
     return capture;
+  }
+
+  get isCapturing(): boolean {
+    return this.#capture !== undefined;
   }
 
   async profile(work: () => void | Promise<void>): Promise<ProfileEntry[]> {
@@ -316,10 +325,14 @@ export class WasmDevice implements Device {
       }
       if (capture) {
         const jobs = plan.passes.map(pass => ({ ...pass, args: [...pass.args] }));
+        const outside: string[] = [];
         for (const { storage } of [...inputs, ...outputs]) {
-          if ((storage.allocation as WasmAllocation).capture !== capture) capture.hold(storage.allocation);
+          const { allocation, byteOffset } = storage;
+          const isInside = (allocation as WasmAllocation).capture === capture;
+          if (!isInside) capture.hold(allocation);
+          outside.push(isInside ? '-' : String((allocation as WasmAllocation).buffer + byteOffset));
         }
-        capture.record({ plan, jobs });
+        capture.record({ plan, jobs }, outside);
       }
       this.#execute(plan, plan.passes);
     } finally {

@@ -62,12 +62,16 @@ export class BufferPool {
   /** A buffer of at least `bytes` bytes, contents undefined. `bytes` must not exceed the adapter's largest buffer. */
   take(bytes: number): PooledBuffer {
     const size = Math.min(sizeClass(bytes), Math.floor(this.#maxSize / 16) * 16);
-    const free = this.#free.get(size);
-    let buffer = free?.pop();
-    if (buffer) this.freeBytes -= size;
-    else buffer = this.#create(size);
+    const buffer = this.takeFree(size) ?? this.#create(size);
     this.liveCount++;
     this.liveBytes += size;
+    return buffer;
+  }
+
+  /** A free buffer of exactly `size` bytes, for good: another pool's from now on. Undefined when there is none. */
+  takeFree(size: number): PooledBuffer | undefined {
+    const buffer = this.#free.get(size)?.pop();
+    if (buffer) this.freeBytes -= size;
     return buffer;
   }
 

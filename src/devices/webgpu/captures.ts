@@ -26,6 +26,7 @@ export interface CaptureOwner {
 export class RecordedCapture implements Capture {
   readonly pool: BufferPool;
   readonly steps: Step[] = [];
+  readonly #signature: string[] = [];
   readonly #recorder: Recorder;
   readonly #owner: CaptureOwner;
   readonly #held = new Map<Allocation, Storage>();
@@ -37,13 +38,23 @@ export class RecordedCapture implements Capture {
     this.#owner = owner;
   }
 
-  /** Holds storages that come from outside, so that nobody else gets their memory while the capture uses it. */
-  retain(...lists: (readonly { readonly storage: Storage }[])[]): void {
-    for (const { storage } of lists.flat()) {
-      const { allocation } = storage;
-      if ((allocation as WebGpuAllocation).pool === this.pool || this.#held.has(allocation)) continue;
-      this.#held.set(allocation, retain(storage));
-    }
+  /**
+   * Notes what is about to be recorded, and holds storages that come from outside, so that nobody else gets their memory
+   * while the capture uses it.
+   * @param description the work apart from its storages; equal for equal work
+   */
+  note(description: string, ...lists: (readonly { readonly storage: Storage }[])[]): void {
+    const places = lists.flat().map(({ storage }) => {
+      const { pool, buffer } = storage.allocation as WebGpuAllocation;
+      if (pool === this.pool) return '-';
+      if (!this.#held.has(storage.allocation)) this.#held.set(storage.allocation, retain(storage));
+      return `${buffer.id}+${storage.byteOffset}`;
+    });
+    this.#signature.push(`${description} on ${places.join()}`);
+  }
+
+  get signature(): string {
+    return this.#signature.join('\n');
   }
 
   replay(): void {
@@ -66,4 +77,11 @@ export class RecordedCapture implements Capture {
     this.#held.clear();
     this.#owner.release();
   }
+}
+
+/** Throws when what was to be recorded goes on after it returned. */
+export function refusePromise(result: unknown): void {
+  if (!(result instanceof Promise)) return;
+  result.catch(() => {});
+  throw new DeviceError('capture: the recorded function must not return a promise; nothing can be awaited inside.');
 }

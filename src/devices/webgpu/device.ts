@@ -12,7 +12,7 @@ import type { Allocation, Storage } from '../storage.ts';
 import { type AcquiredAdapter, adapterDescription, adapterIdentity, describeAdapter, type Wait } from './adapter.ts';
 import { DispatchCache, type Range, rangeOf } from './bind-groups.ts';
 import { BufferPool, type PooledBuffer, paddedBytes, Usage } from './buffers.ts';
-import { RecordedCapture, type WebGpuAllocation } from './captures.ts';
+import { RecordedCapture, refusePromise, type WebGpuAllocation } from './captures.ts';
 import { Failures } from './failures.ts';
 import type { WebGpuDeviceOptions } from './options.ts';
 import { PipelineCache, tidy } from './pipelines.ts';
@@ -172,13 +172,15 @@ export class WebGpuDevice implements Device {
     const staging = this.#take(this.#staging, size);
     const from = storage.allocation.buffer as PooledBuffer;
     this.#recorder.copy({ from, fromOffset: storage.byteOffset, to: staging, toOffset: 0, size });
-    this.#recorder.flush();
     return this.#collect(staging, size, storage);
   }
 
   async #collect(staging: PooledBuffer, size: number, { length, dtype }: Storage): Promise<TypedArray> {
     const values = allocateHost(dtype, length);
     try {
+      // Submitted a moment later, so that several reads and what is recorded beside them go in one submission.
+      await undefined;
+      if (staging.batch === this.#recorder.batch) this.#recorder.flush();
       await this.#settled(this.#wait(staging.gpu.mapAsync(MAP_MODE_READ, 0, size)));
       const mapped = new Uint8Array(staging.gpu.getMappedRange(0, size), 0, values.byteLength);
       new Uint8Array(values.buffer).set(mapped);
@@ -202,7 +204,7 @@ export class WebGpuDevice implements Device {
     const size = Math.ceil((from.length * bytesPerElement(from.dtype)) / 4) * 4;
     const source = from.allocation.buffer as PooledBuffer;
     const target = to.allocation.buffer as PooledBuffer;
-    this.#capturing?.retain([{ storage: from }, { storage: to }]);
+    this.#capturing?.note(`copy ${size}`, [{ storage: from }, { storage: to }]);
     if (source !== target) {
       this.#recorder.copy({ from: source, fromOffset: from.byteOffset, to: target, toOffset: to.byteOffset, size });
       return;
@@ -231,7 +233,7 @@ export class WebGpuDevice implements Device {
     const plan = this.#plans.get(kernel, inputs, outputs, params, options?.variant);
     if (plan.passes.length === 0) return;
     this.#trimSometimes();
-    this.#capturing?.retain(inputs, outputs);
+    this.#capturing?.note(`${kernel.name} ${plan.passes[0].id}`, inputs, outputs);
     const pool = this.#capturing?.pool ?? this.#memory;
     const scratch = plan.scratch.map(bytes => this.#take(pool, bytes));
     try {
@@ -282,7 +284,9 @@ export class WebGpuDevice implements Device {
   capture(record: () => void): Capture {
     this.#checkAlive();
     this.#checkNotCapturing('capture');
-    const pool = new BufferPool(size => this.#createBuffer(size, STORAGE_USAGE), this.gpu.limits.maxBufferSize);
+    // What lies ready is used first: a step that has run before needs no memory beside what it left.
+    const create = (size: number) => this.#memory.takeFree(size) ?? this.#createBuffer(size, STORAGE_USAGE);
+    const pool = new BufferPool(create, this.gpu.limits.maxBufferSize);
     const capture = new RecordedCapture(pool, this.#recorder, {
       checkAlive: () => {
         this.#checkAlive();
@@ -297,13 +301,7 @@ export class WebGpuDevice implements Device {
     this.#capturing = capture;
     this.#recorder.steps = capture.steps;
     try {
-      const result: unknown = record();
-      if (result instanceof Promise) {
-        result.catch(() => {});
-        throw new DeviceError(
-          'capture: the recorded function must not return a promise; nothing can be awaited inside.',
-        );
-      }
+      refusePromise(record());
     } catch (error) {
       this.#stopCapturing();
       capture.dispose();
@@ -311,6 +309,10 @@ export class WebGpuDevice implements Device {
     }
     this.#stopCapturing();
     return capture;
+  }
+
+  get isCapturing(): boolean {
+    return this.#capturing !== undefined;
   }
 
   #stopCapturing(): void {
