@@ -15,6 +15,7 @@ export {
 } from './gradients.ts';
 export * from './guided-grad-cam.ts';
 export { lastConvolutionalOutput, type SplitFunction, type Traceable } from './inner-layer.ts';
+export * from './lime.ts';
 export * from './maps.ts';
 export * from './methods.ts';
 export {
@@ -26,3 +27,4 @@ export {
   integratedGradients,
 } from './path-gradients.ts';
 export * from './segmentation/index.ts';
+export { fitLinear, type LinearFit, proximity } from './surrogate.ts';

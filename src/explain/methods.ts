@@ -10,7 +10,9 @@ import { eigenCam, gradCam, gradCamPlusPlus, hiResCam, layerCam, scoreCam, xGrad
 import { deepShap } from './deep-shap.ts';
 import { guidedBackprop, inputXGradient, saliency, smoothGrad } from './gradients.ts';
 import { guidedGradCam } from './guided-grad-cam.ts';
+import { lime } from './lime.ts';
 import { expectedGradients, integratedGradients } from './path-gradients.ts';
+import type { Segmentation } from './segmentation/index.ts';
 
 /** What a method may draw on. */
 export interface MethodContext extends ExplainOptions {
@@ -18,6 +20,8 @@ export interface MethodContext extends ExplainOptions {
   readonly background: Tensor;
   /** For class activation maps. Default: the last convolutional stage's output. */
   readonly layer?: string;
+  /** For methods that explain by pieces of the image. Default: SLIC superpixels. */
+  readonly segments?: Segmentation;
   readonly seed?: number;
 }
 
@@ -49,6 +53,7 @@ export const METHODS = {
   'integrated-gradients': signed(integratedGradients),
   'expected-gradients': signed(expectedGradients),
   'deep-shap': signed(deepShap),
+  lime: signed(lime),
 } satisfies Record<string, NamedMethod>;
 
 export type MethodName = keyof typeof METHODS;
