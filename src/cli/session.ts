@@ -43,8 +43,34 @@ export async function withSession<T>(
   }
 }
 
+/** What a session has loaded, by the folder asked for: a study of many chapters reads and checks its data once. */
+const loaded = new WeakMap<ProgressLine, Map<string | undefined, Promise<FashionMnist>>>();
+
 /** Finds the data, saying where it comes from; cut to `limit` images of each set. */
-export async function obtainData(options: SharedOptions, progress: ProgressLine): Promise<FashionMnist> {
+export async function obtainData(
+  options: Pick<SharedOptions, 'data' | 'limit'>,
+  progress: ProgressLine,
+): Promise<FashionMnist> {
+  const ofSession = loaded.get(progress) ?? new Map<string | undefined, Promise<FashionMnist>>();
+  loaded.set(progress, ofSession);
+  const data = await (ofSession.get(options.data) ?? findData(options, progress, ofSession));
+  if (options.limit === undefined) return data;
+  return { ...data, train: firstImages(data.train, options.limit), test: firstImages(data.test, options.limit) };
+}
+
+function findData(
+  options: Pick<SharedOptions, 'data'>,
+  progress: ProgressLine,
+  ofSession: Map<string | undefined, Promise<FashionMnist>>,
+): Promise<FashionMnist> {
+  const found = loadData(options, progress);
+  ofSession.set(options.data, found);
+  // What was not found may be there the next time.
+  found.catch(() => ofSession.delete(options.data));
+  return found;
+}
+
+async function loadData(options: Pick<SharedOptions, 'data'>, progress: ProgressLine): Promise<FashionMnist> {
   const onProgress = (event: DataProgress): void => {
     if (event.kind === 'note') progress.note(event.message);
     else progress.show(`${event.file}: ${Math.round(event.received / 1024)} KiB`);
@@ -55,8 +81,7 @@ export async function obtainData(options: SharedOptions, progress: ProgressLine)
       ? 'Data: the small SAMPLE DATA set of this package; figures do not compare with those of the full data set.'
       : `Data: Fashion-MNIST (${data.source.kind}: ${data.source.path})`,
   );
-  if (options.limit === undefined) return data;
-  return { ...data, train: firstImages(data.train, options.limit), test: firstImages(data.test, options.limit) };
+  return data;
 }
 
 function firstImages(set: ImageSet, limit: number): ImageSet {

@@ -11,6 +11,8 @@ export * from './health.ts';
 export * from './metrics.ts';
 export * from './ranks.ts';
 export * from './recipes.ts';
+export * from './recorded-step.ts';
 export * from './scores.ts';
 export * from './step.ts';
+export * from './tune.ts';
 export * from './validation.ts';
