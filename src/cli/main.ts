@@ -6,8 +6,10 @@ import { dataCommand } from './data.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
+import { robustnessCommand } from './robustness.ts';
 import { runCommand } from './run.ts';
 import { trainCommand } from './train.ts';
+import { tuneCommand } from './tune.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -17,7 +19,16 @@ const program = new Command('weft')
   .showHelpAfterError('(weft --help lists what there is)')
   .exitOverride();
 
-for (const command of [runCommand, dataCommand, trainCommand, evaluateCommand, explainCommand, doctorCommand]) {
+for (const command of [
+  runCommand,
+  dataCommand,
+  trainCommand,
+  evaluateCommand,
+  explainCommand,
+  robustnessCommand,
+  tuneCommand,
+  doctorCommand,
+]) {
   program.addCommand(command.exitOverride());
 }
 
