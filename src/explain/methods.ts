@@ -10,7 +10,9 @@ import { eigenCam, gradCam, gradCamPlusPlus, hiResCam, layerCam, scoreCam, xGrad
 import { deepShap } from './deep-shap.ts';
 import { guidedBackprop, inputXGradient, saliency, smoothGrad } from './gradients.ts';
 import { guidedGradCam } from './guided-grad-cam.ts';
+import { kernelShap } from './kernel-shap.ts';
 import { lime } from './lime.ts';
+import { featureAblation, occlusion } from './occlusion.ts';
 import { expectedGradients, integratedGradients } from './path-gradients.ts';
 import type { Segmentation } from './segmentation/index.ts';
 
@@ -54,6 +56,9 @@ export const METHODS = {
   'expected-gradients': signed(expectedGradients),
   'deep-shap': signed(deepShap),
   lime: signed(lime),
+  'kernel-shap': signed(kernelShap),
+  occlusion: signed(occlusion),
+  'feature-ablation': signed(featureAblation),
 } satisfies Record<string, NamedMethod>;
 
 export type MethodName = keyof typeof METHODS;
