@@ -80,7 +80,9 @@ export function limeMasks(samples: number, players: number, seed = 0): Uint8Arra
   if (!Number.isInteger(samples) || samples < 2)
     throw new UsageError(`LIME needs a whole number of at least 2 samples, not ${samples}.`);
   const random = new PhiloxStream(seed, LIME_STREAM);
-  return Uint8Array.from({ length: samples * players }, (_, i) => (i < players ? 1 : random.nextUint32() >>> 31));
+  const masks = new Uint8Array(samples * players).fill(1, 0, players);
+  for (let i = players; i < masks.length; i++) masks[i] = random.nextUint32() >>> 31;
+  return masks;
 }
 
 /**
