@@ -157,8 +157,12 @@ export abstract class Module {
     return summarize(this, inputShape);
   }
 
-  /** Frees parameters and buffers. */
+  /** Frees what a module keeps on the device beside parameters and buffers. */
+  protected disposeState(): void {}
+
+  /** Frees parameters, buffers and other state. */
   dispose(): void {
+    for (const module of this.modules()) module.disposeState();
     this.#arena?.dispose();
     this.#arena = undefined;
   }

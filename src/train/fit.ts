@@ -1,15 +1,17 @@
 /**
  * The training loop. Everything random follows from (seed, epoch, batch), so a run is the same twice, and a run that was
- * cut off continues bit for bit from its checkpoint. The loop keeps two steps in flight and reads losses as they arrive.
+ * cut off continues bit for bit from its checkpoint. The loop records a step and replays it (see `recorded-step.ts`), keeps a
+ * few steps in flight, and reads losses as they arrive, so that the device never waits for the host to look at one.
  */
 
 import { shuffledIndices } from '../data/batches.ts';
 import type { DeviceDataset } from '../data/device-dataset.ts';
 import { UsageError } from '../devices/errors.ts';
 import type { ExponentialMovingAverage, Module, Optimizer, Schedule } from '../nn/index.ts';
-import { type AugmentationOptions, disposeBatch, trainingBatch } from './augmentation.ts';
+import type { AugmentationOptions } from './augmentation.ts';
 import type { TrainingPosition } from './checkpoint.ts';
 import { predictLogits } from './evaluate.ts';
+import { type CaptureOutcome, RecordedStep } from './recorded-step.ts';
 import { negativeLogLikelihood, topKAccuracy } from './scores.ts';
 import { type StepResult, TrainingStep } from './step.ts';
 
@@ -31,6 +33,10 @@ export interface FitOptions extends AugmentationOptions {
   /** Where to go on, and what had happened before. */
   readonly resume?: { readonly position: TrainingPosition; readonly history: History };
   readonly onProgress?: (progress: FitProgress) => void;
+  /** Record a step and replay it, where that can be done. Default true. */
+  readonly capture?: boolean;
+  /** Called once, when it is known whether steps are replayed, and if not, why. */
+  readonly onCapture?: (outcome: CaptureOutcome) => void;
   /** See TrainingStep. */
   readonly onGradients?: (step: number) => void;
   /** Also call `onCheckpoint` after every so many steps. */
@@ -85,9 +91,14 @@ export interface FitResult {
   readonly history: History;
   readonly interrupted: boolean;
   readonly imagesPerSecond: number;
+  /** Whether steps were replayed, and why not; absent where there were too few to find out. */
+  readonly capture?: CaptureOutcome;
 }
 
-const STEPS_IN_FLIGHT = 2;
+/** Losses on their way to the host: enough that the device has work while one is read, few enough to bound memory. */
+const STEPS_IN_FLIGHT = 4;
+/** Milliseconds after which the loop lets signals and timers have their turn, where nothing else makes it wait. */
+const LONGEST_HOLD = 50;
 
 /** Trains `model` with `optimizer` (whose learning rate is the schedule's peak). */
 export async function fit(
@@ -111,6 +122,9 @@ export async function fit(
   };
   const start = options.resume?.position ?? { epoch: 0, batch: 0, step: 0 };
   const step = new TrainingStep(model, optimizer, { smoothing, ema, onGradients });
+  const recorded = new RecordedStep(step, data, options, batchSize, options.capture);
+  let outcome: CaptureOutcome | undefined;
+  let lastTurn = performance.now();
   let imagesDone = 0;
   let secondsSpent = 0;
   let interrupted = false;
@@ -151,14 +165,19 @@ export async function fit(
         const number = epoch * batches + batch;
         optimizer.learningRate = peak * schedule(number, totalSteps);
         const indices = Array.from({ length: batchSize }, (_, i) => source[order[batch * batchSize + i]]);
-        const taken = trainingBatch(data, indices, options, { seed, epoch, batch });
-        const result = step.run(taken, number);
+        const result = recorded.run(indices, { seed, epoch, batch }, number);
         // When an earlier step fails, nobody waits for this one any more.
         result.catch(() => {});
         pending.push(result);
-        disposeBatch(taken);
+        if (!outcome && recorded.outcome) {
+          outcome = recorded.outcome;
+          options.onCapture?.(outcome);
+        }
         if (pending.length >= STEPS_IN_FLIGHT) await receive();
-        await model.device.pace(STEPS_IN_FLIGHT);
+        if (performance.now() - lastTurn > LONGEST_HOLD) {
+          await new Promise(resolve => setTimeout(resolve, 0));
+          lastTurn = performance.now();
+        }
         interrupted = options.signal?.aborted ?? false;
         const isDue = (number + 1) % (options.checkpointEvery ?? Number.POSITIVE_INFINITY) === 0;
         if ((interrupted || isDue) && batch + 1 < batches) {
@@ -182,9 +201,11 @@ export async function fit(
     }
   } finally {
     optimizer.learningRate = peak;
+    recorded.dispose();
     step.dispose();
   }
-  return { history, interrupted, imagesPerSecond: secondsSpent > 0 ? imagesDone / secondsSpent : 0 };
+  const imagesPerSecond = secondsSpent > 0 ? imagesDone / secondsSpent : 0;
+  return { history, interrupted, imagesPerSecond, capture: outcome };
 
   async function finishEpoch(epoch: number): Promise<EpochRecord> {
     const { loss, hits, seconds } = history.partial;

@@ -1,7 +1,7 @@
 /**
- * One training step, enqueued without waiting: forward, loss, backward, tests for non-finite values, optimizer. What the
- * host wants to know about it (loss, hits, health) is read back later, so the device never idles for a number on a
- * progress line.
+ * One training step in two halves: what the device does (forward, loss, backward, tests for non-finite values, optimizer),
+ * which `enqueue` and `update` put in its queue and a capture can record, and what the host wants to know about it (loss,
+ * hits, health), which is read back later, so the device never idles for a number on a progress line.
  */
 import { backward } from '../autograd/backward.ts';
 import { sum } from '../autograd/ops/broadcast.ts';
@@ -30,19 +30,23 @@ export interface StepOptions {
   readonly onGradients?: (step: number) => void;
 }
 
+/** What a step leaves on the device for the host to read. */
+export interface StepOutputs {
+  readonly loss: Tensor;
+  readonly hits: Tensor;
+}
+
 export class TrainingStep {
-  readonly #model: Module;
-  readonly #optimizer: Optimizer;
-  readonly #options: StepOptions;
-  /** Two, because a step may be enqueued before the one before it has been read. */
-  readonly #checks: readonly [HealthCheck, HealthCheck];
-  #count = 0;
+  readonly model: Module;
+  readonly optimizer: Optimizer;
+  readonly options: StepOptions;
+  readonly #health: HealthCheck;
 
   constructor(model: Module, optimizer: Optimizer, options: StepOptions) {
-    this.#model = model;
-    this.#optimizer = optimizer;
-    this.#options = options;
-    this.#checks = [new HealthCheck(model), new HealthCheck(model)];
+    this.model = model;
+    this.optimizer = optimizer;
+    this.options = options;
+    this.#health = new HealthCheck(model);
   }
 
   /**
@@ -50,34 +54,49 @@ export class TrainingStep {
    * @param step its number, for messages
    * @returns resolves when the device has done it; rejects with NonFiniteError naming step and layer
    */
-  run({ images, labels, mixed }: TrainingBatch, step: number): Promise<StepResult> {
-    const check = this.#checks[this.#count++ % 2];
-    const { loss, hits } = tidy(() => {
-      const logits = this.#model.call(images);
+  run(batch: TrainingBatch, step: number): Promise<StepResult> {
+    const outputs = this.enqueue(batch);
+    this.options.onGradients?.(step);
+    const result = this.read(outputs, step);
+    dispose(outputs.loss, outputs.hits);
+    this.optimizer.prepare();
+    this.update();
+    return result;
+  }
+
+  /** Enqueues forward and backward pass and the tests for non-finite values. The caller disposes the outputs. */
+  enqueue({ images, labels, mixed }: TrainingBatch): StepOutputs {
+    const outputs = tidy(() => {
+      const logits = this.model.call(images);
       const targets = mixed ? softTargets(labels, mixed, logits.shape[1]) : labels;
-      const value = crossEntropy(logits, targets, { smoothing: this.#options.smoothing });
-      backward(value);
-      return { loss: value, hits: noGrad(() => sum(equal(argMax(logits), labels))) };
+      const loss = crossEntropy(logits, targets, { smoothing: this.options.smoothing });
+      backward(loss);
+      return { loss, hits: noGrad(() => sum(equal(argMax(logits), labels))) };
     });
-    this.#options.onGradients?.(step);
-    check.enqueue();
-    const reads = Promise.all([loss.item(), hits.item(), check.read()]);
-    dispose(loss, hits);
-    this.#optimizer.step();
-    this.#options.ema?.update();
-    return reads.then(([lossValue, hitCount, bad]) => {
-      if (bad !== undefined || !Number.isFinite(lossValue)) {
-        const culprit = bad ?? `loss (${lossValue})`;
-        throw new NonFiniteError(
-          `Step ${step}: the ${culprit} is not finite; lower the learning rate, or check the data and initial weights.`,
-        );
-      }
-      return { loss: lossValue, hits: hitCount };
-    });
+    this.#health.enqueue();
+    return outputs;
+  }
+
+  /** Enqueues the optimizer's kernels and the average's; the optimizer has been prepared. */
+  update(): void {
+    this.optimizer.update();
+    this.options.ema?.update();
+  }
+
+  /** Reads what the step enqueued last has left, as it is at this place in the queue. */
+  async read({ loss, hits }: StepOutputs, step: number): Promise<StepResult> {
+    const [lossValue, hitCount, bad] = await Promise.all([loss.item(), hits.item(), this.#health.read()]);
+    if (bad !== undefined || !Number.isFinite(lossValue)) {
+      const culprit = bad ?? `loss (${lossValue})`;
+      throw new NonFiniteError(
+        `Step ${step}: the ${culprit} is not finite; lower the learning rate, or check the data and initial weights.`,
+      );
+    }
+    return { loss: lossValue, hits: hitCount };
   }
 
   dispose(): void {
-    for (const check of this.#checks) check.dispose();
+    this.#health.dispose();
   }
 }
 

@@ -33,6 +33,11 @@ export class Dropout extends Module {
     return this.#state;
   }
 
+  protected override disposeState(): void {
+    this.#state?.dispose();
+    this.#state = undefined;
+  }
+
   forward(x: Tensor): Tensor {
     if (!this.isTraining || this.rate === 0) return x;
     const state = this.state(x.device);
