@@ -37,8 +37,8 @@ export function checkPoints({ values, count, dimensions }: Points, what: string)
 /** The points at `indices`, in that order. */
 export function selectPoints(points: Points, indices: ArrayLike<number>): Points {
   const { values, dimensions } = points;
-  const Array = values.constructor as new (length: number) => Points['values'];
-  const chosen = new Array(indices.length * dimensions);
+  const OfTheSameKind = values.constructor as new (length: number) => Points['values'];
+  const chosen = new OfTheSameKind(indices.length * dimensions);
   for (let i = 0; i < indices.length; i++) {
     chosen.set(values.subarray(indices[i] * dimensions, (indices[i] + 1) * dimensions), i * dimensions);
   }

@@ -26,7 +26,8 @@ const MOST_SWEEPS = 60;
  * @throws ShapeError when it is not square, NonFiniteError when it holds NaN or infinity
  */
 export function symmetricEigen(matrix: ArrayLike<number>, n: number): SymmetricEigen {
-  if (matrix.length !== n * n) throw new ShapeError(`symmetricEigen: ${matrix.length} values are no ${n} x ${n} matrix.`);
+  if (matrix.length !== n * n)
+    throw new ShapeError(`symmetricEigen: ${matrix.length} values are no ${n} x ${n} matrix.`);
   const a = Float64Array.from(matrix);
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
@@ -179,6 +180,6 @@ function rotateRows(vectors: Float64Array, at: number, n: number, cosine: number
 function sorted(values: Float64Array, vectors: Float64Array, n: number): SymmetricEigen {
   const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
   const ordered = new Float64Array(n * n);
-  order.forEach((from, to) => ordered.set(vectors.subarray(from * n, (from + 1) * n), to * n));
+  for (let to = 0; to < n; to++) ordered.set(vectors.subarray(order[to] * n, (order[to] + 1) * n), to * n);
   return { values: Float64Array.from(order, index => values[index]), vectors: ordered };
 }

@@ -1,0 +1,109 @@
+/**
+ * How far to believe a map: are a point's neighbours in the map its neighbours in the data (trustworthiness), how many of
+ * its true neighbours does it still have (recall), and does a class keep its place (accuracy of the neighbours' vote).
+ */
+import { ShapeError, UsageError } from '../devices/errors.ts';
+import type { Neighbours } from './neighbours.ts';
+import { checkPoints, type Points, squaredDistance } from './points.ts';
+
+/**
+ * Trustworthiness T(k) = 1 - 2 / (n k (2n - 3k - 1)) sum over points, over their k nearest in the map, of max(0, r - k),
+ * where r is the neighbour's rank by distance in the data: 1 when no stranger has come near, 0.5 for a map at random.
+ * Distances are exact; equal ones rank by index.
+ *
+ * J. Venna, S. Kaski: Neighborhood preservation in nonlinear projection methods. ICANN 2001.
+ *
+ * @param map the same points in few dimensions
+ * @param sample indices of the points whose neighbours are judged; default all. The mean over them estimates T.
+ * @throws UsageError unless 1 <= k < n / 2
+ */
+export function trustworthiness(data: Points, map: Points, k: number, sample?: ArrayLike<number>): number {
+  checkPoints(data, 'trustworthiness');
+  checkPoints(map, 'trustworthiness');
+  const n = data.count;
+  if (map.count !== n) throw new ShapeError(`trustworthiness: ${map.count} points in the map of ${n} points.`);
+  if (!Number.isInteger(k) || k < 1 || k >= n / 2) {
+    throw new UsageError(`trustworthiness: ${k} neighbours of ${n} points; it is defined for 1 up to half of them.`);
+  }
+  const judged = sample?.length ?? n;
+  const inMap = new Float64Array(n);
+  const inData = new Float64Array(n);
+  let penalty = 0;
+  for (let row = 0; row < judged; row++) {
+    const i = sample ? sample[row] : row;
+    for (let j = 0; j < n; j++) {
+      inMap[j] = squaredDistance(map, i, map, j);
+      inData[j] = squaredDistance(data, i, data, j);
+    }
+    for (const j of nearest(inMap, i, k)) {
+      let rank = 1;
+      for (let l = 0; l < n; l++) {
+        if (l !== i && (inData[l] < inData[j] || (inData[l] === inData[j] && l < j))) rank++;
+      }
+      penalty += Math.max(0, rank - k);
+    }
+  }
+  return 1 - (2 / (judged * k * (2 * n - 3 * k - 1))) * penalty;
+}
+
+/** Indices of the k smallest distances but the point's own; equal ones by index. */
+function nearest(distances: Float64Array, own: number, k: number): number[] {
+  const found: number[] = [];
+  for (let j = 0; j < distances.length; j++) {
+    if (j === own) continue;
+    if (found.length === k && distances[j] >= distances[found[k - 1]]) continue;
+    let place = found.length === k ? k - 1 : found.length;
+    for (; place > 0 && distances[found[place - 1]] > distances[j]; place--) found[place] = found[place - 1];
+    found[place] = j;
+  }
+  return found;
+}
+
+/** Share of the points' nearest neighbours in the data that are among their nearest in the map. */
+export function neighbourRecall(data: Neighbours, map: Neighbours): number {
+  const { count, k } = data;
+  if (map.count !== count || map.k !== k) {
+    throw new ShapeError(`recall: ${map.k} neighbours of ${map.count} points against ${k} of ${count}.`);
+  }
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    const own = new Set(data.indices.subarray(i * k, (i + 1) * k));
+    for (let rank = 0; rank < k; rank++) if (own.has(map.indices[i * k + rank])) kept++;
+  }
+  return kept / (count * k);
+}
+
+/**
+ * The class that most of each point's neighbours have; of classes with equally many, the nearest neighbour's. As no point
+ * is its own neighbour, this is leave-one-out classification.
+ *
+ * @param labels of the points among which the neighbours were looked for
+ */
+export function neighbourVotes(
+  { indices, count, k }: Neighbours,
+  labels: ArrayLike<number>,
+  classes: number,
+): Uint8Array {
+  const votes = new Uint8Array(count);
+  const counts = new Uint32Array(classes);
+  for (let i = 0; i < count; i++) {
+    counts.fill(0);
+    for (let rank = 0; rank < k; rank++) counts[labels[indices[i * k + rank]]]++;
+    const most = counts.reduce((a, b) => Math.max(a, b));
+    for (let rank = 0; ; rank++) {
+      const label = labels[indices[i * k + rank]];
+      if (counts[label] < most) continue;
+      votes[i] = label;
+      break;
+    }
+  }
+  return votes;
+}
+
+/** Share of points whose neighbours' vote is their own class. */
+export function neighbourAccuracy(neighbours: Neighbours, labels: ArrayLike<number>, classes: number): number {
+  const votes = neighbourVotes(neighbours, labels, classes);
+  let right = 0;
+  for (let i = 0; i < votes.length; i++) if (votes[i] === labels[i]) right++;
+  return right / votes.length;
+}

@@ -1,0 +1,259 @@
+/**
+ * t-SNE, exactly: points in the plane whose likenesses (Student's t) resemble those in the input (Gaussians). The gradient
+ * is the difference of two forces: attraction between neighbours, sparse, in float64 here; repulsion between all pairs, by
+ * a kernel on the device (`kernels/tsne`). Settings are openTSNE's: a start from PCA, exaggerated attraction first, a
+ * learning rate of n over the exaggeration for the gradient without its factor of 4, momentum, gains, limited steps.
+ *
+ * L. van der Maaten, G. Hinton: Visualizing data using t-SNE. JMLR 9, 2008.
+ * A. C. Belkina et al.: Automated optimized parameters for t-SNE. Nature Communications 10, 2019 (the learning rate).
+ * D. Kobak, P. Berens: The art of using t-SNE for single-cell transcriptomics. Nature Communications 10, 2019 (the start).
+ */
+import type { Device, Operand } from '../devices/device.ts';
+import { NonFiniteError, ShapeError, UsageError } from '../devices/errors.ts';
+import { release } from '../devices/storage.ts';
+import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
+import { tsneRepulsion } from '../kernels/tsne/index.ts';
+import { type Affinities, jointAffinities } from './affinities.ts';
+import { nearestNeighbours } from './neighbours.ts';
+import { fitPca, transformPca } from './pca.ts';
+import { checkPoints, type Points } from './points.ts';
+
+/** Standard deviation of the start: so small that all similarities are equal at first. */
+const START_DEVIATION = 1e-4;
+const MOMENTUM = 0.8;
+const LEAST_GAIN = 0.01;
+const LONGEST_STEP = 5;
+const REPORT_EVERY = 50;
+/** Steps after which the event loop gets its turn: Ctrl-C and timers wait for it. */
+const BREATHE_EVERY = 10;
+
+export interface TsneOptions {
+  readonly device: Device;
+  /** Effective number of neighbours of a point. */
+  readonly perplexity?: number;
+  /** Neighbours with attraction; default 3 x perplexity, `'all'` for every pair. */
+  readonly neighbours?: number | 'all';
+  /** How much stronger attraction is during the first phase. */
+  readonly exaggeration?: number;
+  readonly exaggerationSteps?: number;
+  /** Steps after the first phase. */
+  readonly steps?: number;
+  /** Where points start: their first two principal components, or a normal cloud of this seed. */
+  readonly start?: 'pca' | 'random';
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: TsneProgress) => void;
+}
+
+export interface TsneProgress {
+  readonly step: number;
+  readonly steps: number;
+  /** Kullback-Leibler divergence of the map's likenesses from the input's, without exaggeration. */
+  readonly kl: number;
+}
+
+export interface TsneMap {
+  /** `[count, 2]`, centred. */
+  readonly embedding: Points;
+  readonly kl: number;
+  readonly history: readonly { readonly step: number; readonly kl: number }[];
+  readonly perplexity: number;
+  readonly exaggeration: number;
+  readonly exaggerationSteps: number;
+  readonly steps: number;
+}
+
+/**
+ * A map of points in the plane.
+ *
+ * @param points rows; reduce images to about 50 principal components first
+ * @throws UsageError for settings that cannot be; the signal's reason when aborted
+ * @example const { embedding, kl } = await tsne(await transformPca(pca, pixels, device), { device });
+ */
+export async function tsne(points: Points, options: TsneOptions): Promise<TsneMap> {
+  checkPoints(points, 't-SNE');
+  const { device, perplexity = 30, exaggeration = 12, exaggerationSteps = 250, steps = 500, signal } = options;
+  const { count } = points;
+  if (count < 3) throw new UsageError(`t-SNE needs at least three points, not ${count}.`);
+  if (!(exaggeration >= 1)) throw new UsageError(`t-SNE: an exaggeration of ${exaggeration} is not at least 1.`);
+  const wanted = options.neighbours ?? Math.ceil(3 * perplexity);
+  const k = wanted === 'all' ? count - 1 : Math.min(count - 1, wanted);
+  const neighbours = await nearestNeighbours(points, k, { device, signal });
+  const affinities = jointAffinities(neighbours, perplexity);
+  const y = await startOf(points, options);
+  const history: { step: number; kl: number }[] = [];
+  const forces = new Forces(affinities, device);
+  const velocity = new Float64Array(2 * count);
+  const gains = new Float64Array(2 * count).fill(1);
+  const all = exaggerationSteps + steps;
+  try {
+    for (let step = 0; step < all; step++) {
+      signal?.throwIfAborted();
+      const factor = step < exaggerationSteps ? exaggeration : 1;
+      if (step === exaggerationSteps) {
+        // Another landscape: what was learnt about the old one's slopes does not hold.
+        velocity.fill(0);
+        gains.fill(1);
+      }
+      const { gradient, kl } = await forces.at(y, factor, step % REPORT_EVERY === 0);
+      if (kl !== undefined) {
+        history.push({ step, kl });
+        options.onProgress?.({ step, steps: all, kl });
+      }
+      descend(y, gradient, velocity, gains, count / factor);
+      if (step % BREATHE_EVERY === 0) await new Promise(resolve => setTimeout(resolve));
+    }
+    const kl = (await forces.at(y, 1, true)).kl!;
+    history.push({ step: all, kl });
+    return {
+      embedding: { values: y, count, dimensions: 2 },
+      kl,
+      history,
+      perplexity,
+      exaggeration,
+      exaggerationSteps,
+      steps,
+    };
+  } finally {
+    forces.dispose();
+  }
+}
+
+async function startOf(
+  points: Points,
+  { device, start = 'pca', seed = 0, signal }: TsneOptions,
+): Promise<Float64Array> {
+  const y = new Float64Array(2 * points.count);
+  if (start === 'random') {
+    const random = new PhiloxStream(seed, streamNamed('t-SNE start'));
+    return y.map(() => START_DEVIATION * random.normal());
+  }
+  if (points.dimensions < 2) throw new UsageError('t-SNE: points on a line have no second component to start from.');
+  const pca = await fitPca(points, { components: 2, device, signal });
+  const { values } = await transformPca(pca, points, device);
+  const deviation = Math.sqrt(pca.explainedVariance[0]);
+  if (deviation === 0) throw new UsageError('t-SNE: all points are the same.');
+  return y.map((_, i) => (START_DEVIATION * values[i]) / deviation);
+}
+
+/** What the map's points are driven by, and how far the map is from what it should be. */
+export class Forces {
+  readonly #affinities: Affinities;
+  readonly #device: Device;
+  readonly #y: Operand;
+  readonly #repulsion: Operand;
+  readonly #normalizer: Operand;
+
+  constructor(affinities: Affinities, device: Device) {
+    const { count } = affinities;
+    const operand = (shape: number[]): Operand => ({
+      storage: device.allocate(
+        shape.reduce((size, extent) => size * extent),
+        'float32',
+      ),
+      shape,
+    });
+    this.#affinities = affinities;
+    this.#device = device;
+    this.#y = operand([2, count]);
+    this.#repulsion = operand([2, count]);
+    this.#normalizer = operand([count]);
+  }
+
+  /**
+   * The gradient `[count, 2]` without its factor of 4, with attraction `exaggeration` times as strong, and on demand the
+   * divergence in nats of the map from the affinities as they are. (A loss computed with exaggerated affinities is
+   * exaggeration x (kl + ln exaggeration).)
+   *
+   * @param y `[count, 2]`
+   */
+  async at(y: Float64Array, exaggeration = 1, wantsKl = false): Promise<{ gradient: Float64Array; kl?: number }> {
+    const { count, starts, columns, values } = this.#affinities;
+    if (y.length !== 2 * count)
+      throw new ShapeError(`t-SNE: ${y.length} coordinates for ${count} points in the plane.`);
+    const planes = new Float64Array(2 * count);
+    for (let i = 0; i < count; i++) {
+      planes[i] = y[2 * i];
+      planes[count + i] = y[2 * i + 1];
+    }
+    this.#device.write(this.#y.storage, planes);
+    this.#device.run(tsneRepulsion, [this.#y], [this.#repulsion, this.#normalizer], {});
+
+    // A GPU computes meanwhile.
+    const gradient = new Float64Array(2 * count);
+    let cross = 0;
+    for (let i = 0; i < count; i++) {
+      const [xi, yi] = [y[2 * i], y[2 * i + 1]];
+      let forceX = 0;
+      let forceY = 0;
+      for (let entry = starts[i]; entry < starts[i + 1]; entry++) {
+        const j = 2 * columns[entry];
+        const dx = xi - y[j];
+        const dy = yi - y[j + 1];
+        const square = 1 + dx * dx + dy * dy;
+        const p = values[entry];
+        const pull = p / square;
+        forceX += pull * dx;
+        forceY += pull * dy;
+        // p ln(p / q), q being 1 / (square Z).
+        if (wantsKl && p > 0) cross += p * Math.log(p * square);
+      }
+      gradient[2 * i] = exaggeration * forceX;
+      gradient[2 * i + 1] = exaggeration * forceY;
+    }
+
+    const repulsion = await this.#device.read(this.#repulsion.storage);
+    const normalizers = await this.#device.read(this.#normalizer.storage);
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += normalizers[i];
+    if (!(sum > 0 && sum < Number.POSITIVE_INFINITY)) {
+      throw new NonFiniteError(`t-SNE: the map's similarities sum to ${sum}; its points have left the numbers.`);
+    }
+    for (let i = 0; i < count; i++) {
+      gradient[2 * i] -= repulsion[i] / sum;
+      gradient[2 * i + 1] -= repulsion[count + i] / sum;
+    }
+    return { gradient, kl: wantsKl ? cross + Math.log(sum) : undefined };
+  }
+
+  dispose(): void {
+    for (const { storage } of [this.#y, this.#repulsion, this.#normalizer]) release(storage);
+  }
+}
+
+/**
+ * One step of gradient descent with momentum, in place. A coordinate that keeps its direction goes faster by 0.2 of the
+ * learning rate, one that turned back slower by a fifth (R. A. Jacobs's delta-bar-delta, 1988); no point moves farther
+ * than 5; the map stays centred.
+ */
+function descend(
+  y: Float64Array,
+  gradient: Float64Array,
+  velocity: Float64Array,
+  gains: Float64Array,
+  learningRate: number,
+): void {
+  const count = y.length / 2;
+  for (let i = 0; i < y.length; i++) {
+    const keepsOn = gradient[i] * velocity[i] <= 0;
+    gains[i] = Math.max(LEAST_GAIN, keepsOn ? gains[i] + 0.2 : gains[i] * 0.8);
+    velocity[i] = MOMENTUM * velocity[i] - learningRate * gains[i] * gradient[i];
+  }
+  let meanX = 0;
+  let meanY = 0;
+  for (let i = 0; i < y.length; i += 2) {
+    const length = Math.hypot(velocity[i], velocity[i + 1]);
+    if (length > LONGEST_STEP) {
+      velocity[i] *= LONGEST_STEP / length;
+      velocity[i + 1] *= LONGEST_STEP / length;
+    }
+    y[i] += velocity[i];
+    y[i + 1] += velocity[i + 1];
+    meanX += y[i];
+    meanY += y[i + 1];
+  }
+  for (let i = 0; i < y.length; i += 2) {
+    y[i] -= meanX / count;
+    y[i + 1] -= meanY / count;
+  }
+}
