@@ -20,6 +20,7 @@ body {
 }
 h1 { margin: 0; font-size: 1.8rem; line-height: 1.2; }
 h2 { margin: 0 0 12px; font-size: 1.3rem; }
+h3 { margin: 16px 0 10px; font-size: 1.05rem; }
 a { color: var(--link); }
 p { margin: 0 0 12px; max-width: 46em; white-space: pre-line; }
 .subtitle { margin: 6px 0 0; color: var(--quiet); }

@@ -13,6 +13,12 @@ export interface TextBlock {
   text: string;
 }
 
+/** Divides a long section. */
+export interface HeadingBlock {
+  kind: 'heading';
+  text: string;
+}
+
 /** Something to copy: a command, a log. */
 export interface CodeBlock {
   kind: 'code';
@@ -54,7 +60,7 @@ export interface TableBlock {
   caption?: string;
 }
 
-export type Block = TextBlock | CodeBlock | FactsBlock | FigureBlock | GalleryBlock | TableBlock;
+export type Block = TextBlock | HeadingBlock | CodeBlock | FactsBlock | FigureBlock | GalleryBlock | TableBlock;
 
 export interface Section {
   title: string;
@@ -116,6 +122,8 @@ function renderBlock(block: Block): string {
         .split(/\n\s*\n/)
         .map(paragraph => `<p>${escapeHtml(paragraph)}</p>`)
         .join('\n');
+    case 'heading':
+      return `<h3>${escapeHtml(block.text)}</h3>`;
     case 'code':
       return `<pre tabindex="0"><code>${escapeHtml(block.text)}</code></pre>`;
     case 'facts':
