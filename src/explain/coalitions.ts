@@ -4,7 +4,7 @@
  * same question, "what does the box say when only these are there?", so it is answered once, here.
  */
 import { ShapeError, UsageError } from '../devices/errors.ts';
-import { formatShape, sameShape } from '../devices/shape.ts';
+import { formatShape, type Shape, sameShape, sizeOf } from '../devices/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { DEFAULT_BATCH, type FloatArray } from './attribution.ts';
 import { checkImages, newLike } from './evaluation.ts';
@@ -36,17 +36,25 @@ export interface CoalitionOptions {
 
 /** Every pixel (all its channels) of an image [1, H, W, C] a player of its own; every value of an input [1, features]. */
 export function pixelPlayers({ shape }: Pick<Tensor, 'shape'>): Players {
-  const count = shape.slice(1, shape.length > 2 ? -1 : undefined).reduce((a, b) => a * b, 1);
+  const count = pixelCount(shape);
   return { labels: Int32Array.from({ length: count }, (_, i) => i), count };
 }
 
-/** Throws unless `players` divide an image of `size` values among them, each player getting something. */
-export function checkPlayers({ labels, count }: Players, size: number): void {
+/** Without the channels of [1, H, W, C]; every value of [1, features]. */
+function pixelCount(shape: Shape): number {
+  return sizeOf(shape.slice(1, shape.length > 2 ? -1 : undefined));
+}
+
+/** Throws unless `players` divide an image [1, ...] among them, each player getting something. */
+export function checkPlayers({ labels, count }: Players, shape: Shape): void {
   if (!Number.isInteger(count) || count < 1) {
     throw new UsageError(`There must be at least one player, not ${count}.`);
   }
-  if (labels.length === 0 || size % labels.length !== 0) {
-    throw new ShapeError(`${labels.length} player labels do not fit an image of ${size} values: give one per pixel.`);
+  const pixels = pixelCount(shape);
+  if (labels.length !== pixels && labels.length !== sizeOf(shape.slice(1))) {
+    throw new ShapeError(
+      `${labels.length} player labels do not fit ${formatShape(shape.slice(1))}: give one for each of its ${pixels} pixels.`,
+    );
   }
   const used = new Uint8Array(count);
   for (const label of labels) {
@@ -119,7 +127,7 @@ export async function coalitionScores(
   const host = await hostImage(image);
   const { values } = host;
   const size = values.length;
-  checkPlayers(players, size);
+  checkPlayers(players, host.shape);
   const { labels, count } = players;
   const coalitions = masks.length / count;
   if (!Number.isInteger(coalitions) || coalitions < 1) {

@@ -40,7 +40,7 @@ export async function choosePlayers(x: Tensor, { segments, segmentCount }: Chose
       `There are ${chosen.length} partitions for ${images} images; give one for each, or one for all.`,
     );
   }
-  for (const one of new Set(chosen)) checkPlayers(one, x.size / images);
+  for (const one of new Set(chosen)) checkPlayers(one, x.shape);
   return chosen;
 }
 
