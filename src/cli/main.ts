@@ -6,6 +6,7 @@ import { dataCommand } from './data.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
+import { predictCommand } from './predict.ts';
 import { robustnessCommand } from './robustness.ts';
 import { runCommand } from './run.ts';
 import { trainCommand } from './train.ts';
@@ -26,6 +27,7 @@ for (const command of [
   evaluateCommand,
   explainCommand,
   robustnessCommand,
+  predictCommand,
   tuneCommand,
   doctorCommand,
 ]) {
