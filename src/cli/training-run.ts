@@ -11,6 +11,7 @@ import { CheckpointError, NonFiniteError } from '../devices/errors.ts';
 import type { ModelSpec } from '../nn/index.ts';
 import { confusionMatrixChart } from '../report/confusion-matrix.ts';
 import { learningCurve } from '../report/learning-curve.ts';
+import { lineChart } from '../report/line-chart.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { loadCheckpoint, readCheckpointInfo, saveCheckpoint } from '../train/checkpoint.node.ts';
 import {
@@ -69,6 +70,8 @@ export interface TrainingRunResult {
   readonly checkpoint: string;
   readonly evaluatedOn: 'test' | 'validation';
   readonly evaluation: Evaluation;
+  /** One record per epoch. */
+  readonly history: readonly EpochRecord[];
 }
 
 /** Raised when Ctrl-C stopped the run; its checkpoint is written. */
@@ -215,6 +218,7 @@ export async function trainingRun(
       checkpoint,
       evaluatedOn,
       evaluation,
+      history: result.history.epochs,
     };
     await writeJsonAtomically(join(out, 'metrics.json'), summary);
     await writeFigures(out, result.history, evaluation);
@@ -290,6 +294,22 @@ function describeEpoch({ epochs, record, imagesPerSecond }: FitProgress): string
   );
 }
 
+/** The loss of the steps, averaged over stretches: at least a step each, at most so many stretches. */
+const MOST_STRETCHES = 100;
+
+function lossCurve({ losses, epochs }: History): string {
+  const stretches = Math.min(MOST_STRETCHES, losses.length);
+  const points = Array.from({ length: stretches }, (_, stretch) => {
+    const first = Math.floor((stretch * losses.length) / stretches);
+    const end = Math.floor(((stretch + 1) * losses.length) / stretches);
+    const some = losses.slice(first, end);
+    const x = ((first + end) / 2 / losses.length) * epochs.length;
+    return { x, y: some.reduce((sum, loss) => sum + loss, 0) / some.length };
+  });
+  const options = { title: 'Training loss', xLabel: 'epochs', yLabel: 'loss of the batches' };
+  return lineChart([{ name: 'loss', points }], options);
+}
+
 async function writeFigures(out: string, history: History, { confusion }: Evaluation): Promise<void> {
   const rows = history.epochs.map(({ epoch, loss, accuracy, validationLoss, validationAccuracy }) => ({
     epoch: epoch + 1,
@@ -299,5 +319,6 @@ async function writeFigures(out: string, history: History, { confusion }: Evalua
     validationAccuracy,
   }));
   await writeFileAtomically(join(out, 'figures', 'learning-curve.svg'), learningCurve(rows));
+  await writeFileAtomically(join(out, 'figures', 'loss.svg'), lossCurve(history));
   await writeFileAtomically(join(out, 'figures', 'confusion-matrix.svg'), confusionMatrixChart(confusion, CLASS_NAMES));
 }

@@ -1,0 +1,84 @@
+/**
+ * How much of everything a study does. `quick` fits into a quarter of an hour on two processor cores, `full` trains as the
+ * recipes say, `smoke` touches every stage in a minute or two and proves nothing but that they work. A profile is plain
+ * data and part of what a stage's stamp remembers: change a number here and the stages it concerns run again.
+ */
+import type { ModelSpec } from '../../nn/index.ts';
+import { RECIPES, type Recipe } from '../../train/index.ts';
+import type { TuneOptions } from '../tune.ts';
+
+export const PROFILE_NAMES = ['smoke', 'quick', 'full'] as const;
+export type ProfileName = (typeof PROFILE_NAMES)[number];
+
+/** A network and how it is trained. */
+export interface NetworkPlan {
+  readonly model: ModelSpec;
+  readonly recipe: Recipe;
+}
+
+export interface Profile {
+  readonly name: ProfileName;
+  /** Images of each set to use; undefined for all. */
+  readonly limit?: number;
+  /** Training images held out, at most; of small sets a tenth. */
+  readonly validation: number;
+  /** Steps between checkpoints within an epoch. */
+  readonly checkpointEvery: number;
+  readonly cnn: NetworkPlan;
+  readonly miniResnet: NetworkPlan;
+  readonly tune: Pick<TuneOptions, 'trials' | 'budget' | 'eta' | 'images' | 'heldOut' | 'widths'>;
+}
+
+const PROFILES: Readonly<Record<ProfileName, Profile>> = {
+  smoke: {
+    name: 'smoke',
+    limit: 1000,
+    validation: 5000,
+    checkpointEvery: 5,
+    cnn: {
+      model: { name: 'cnn', options: { widths: [8, 16], hidden: 32 } },
+      recipe: { ...RECIPES.cnn, epochs: 3, batchSize: 32 },
+    },
+    miniResnet: {
+      model: { name: 'mini-resnet', options: { widths: [8, 16, 32], stem: 'strided' } },
+      recipe: { ...RECIPES['mini-resnet'], epochs: 3, batchSize: 32 },
+    },
+    tune: { trials: 3, budget: [1, 2], eta: 3, images: 400, heldOut: 200, widths: [4, 8, 16] },
+  },
+  quick: {
+    name: 'quick',
+    validation: 5000,
+    checkpointEvery: 100,
+    cnn: { model: { name: 'cnn', options: {} }, recipe: { ...RECIPES.cnn, epochs: 5 } },
+    miniResnet: {
+      model: { name: 'mini-resnet', options: { stem: 'strided' } },
+      recipe: { ...RECIPES['mini-resnet'], epochs: 5 },
+    },
+    tune: { trials: 12, budget: [2, 6], eta: 3, images: 4000, heldOut: 2000, widths: [8, 16, 32] },
+  },
+  full: {
+    name: 'full',
+    validation: 5000,
+    checkpointEvery: 100,
+    cnn: { model: { name: 'cnn', options: {} }, recipe: RECIPES.cnn },
+    miniResnet: { model: { name: 'mini-resnet', options: {} }, recipe: RECIPES['mini-resnet'] },
+    tune: { trials: 27, budget: [2, 6, 18], eta: 3, images: 10_000, heldOut: 5000, widths: [16, 32, 64] },
+  },
+};
+
+/** The profile of a name, cut to fit `limit` images of each set. */
+export function profileNamed(name: ProfileName, limit: number | undefined): Profile {
+  const profile = PROFILES[name];
+  if (limit === undefined || limit >= (profile.limit ?? Number.POSITIVE_INFINITY)) return profile;
+  const { tune } = profile;
+  return {
+    ...profile,
+    limit,
+    // Two thirds of what there is, as far as that is less.
+    tune: {
+      ...tune,
+      images: Math.min(tune.images, Math.floor((2 * limit) / 3)),
+      heldOut: Math.min(tune.heldOut, Math.floor(limit / 3)),
+    },
+  };
+}

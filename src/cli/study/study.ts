@@ -1,0 +1,102 @@
+/**
+ * The stages of the study: what each reads, what decides its result, and which folder and file hold it. Every stage calls
+ * the function behind a command of its own.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { dataChecksum, dataStudy } from '../data.ts';
+import { obtainData, type Session } from '../session.ts';
+import { lastCheckpoint, type TrainingRunResult, trainingRun } from '../training-run.ts';
+import { tuneStudy } from '../tune.ts';
+import { evaluationStudy } from './evaluation.ts';
+import type { NetworkPlan, Profile } from './profiles.ts';
+import { writeReport } from './report.ts';
+import { type StudyOptions, VERSION } from './settings.ts';
+import { isDone, type Outcome, type Stage } from './stage.ts';
+
+const NETWORKS = ['train-cnn', 'train-mini-resnet'] as const;
+
+/** Images held out of training: as many as the profile says, of small sets a tenth. */
+const heldOut = (trainImages: number, { validation }: Profile): number =>
+  Math.min(validation, Math.max(10, Math.floor(trainImages / 10)));
+
+/** The study's stages in order. */
+export function studyStages(options: StudyOptions, session: Session): Stage[] {
+  const { profile, seed, out } = options;
+  const { device } = session;
+  const from = { data: options.data, limit: profile.limit };
+  /** What every result depends on. */
+  const base = { version: VERSION, seed, device: `${device.kind}: ${device.info.adapter}` };
+
+  const training = (name: string, { model, recipe }: NetworkPlan): Stage => ({
+    name,
+    needs: ['data'],
+    inputs: () => ({ ...base, model, recipe, validation: profile.validation }),
+    result: 'metrics.json',
+    products: ['metrics.json', 'config.json', 'checkpoints/model.safetensors', 'figures'],
+    passesOn: ['checkpoints/model.safetensors'],
+    run: async ({ out: folder, goesOn }) => {
+      const data = await obtainData(from, session.progress);
+      return trainingRun(
+        data,
+        {
+          ...{ model, recipe, seed, out: folder, test: false },
+          validation: heldOut(data.train.count, profile),
+          checkpointEvery: profile.checkpointEvery,
+          resume: goesOn && existsSync(lastCheckpoint(folder)),
+        },
+        session,
+      );
+    },
+  });
+
+  const stages: Stage[] = [
+    {
+      name: 'data',
+      inputs: async () => ({ version: VERSION, checksum: dataChecksum(await obtainData(from, session.progress)) }),
+      result: 'data.json',
+      run: ({ out: folder }) => dataStudy({ ...from, out: folder }, session),
+    },
+    training('train-cnn', profile.cnn),
+    training('train-mini-resnet', profile.miniResnet),
+    {
+      name: 'evaluate',
+      needs: ['data', NETWORKS],
+      uses: NETWORKS,
+      inputs: () => base,
+      result: 'evaluation.json',
+      run: ({ out: folder, outcomes }) => {
+        const networks = NETWORKS.filter(name => isDone(outcomes.get(name))).map(name => ({
+          network: name.replace('train-', ''),
+          checkpoint: checkpointOf(outcomes, name),
+        }));
+        return evaluationStudy({ ...from, seed, networks, out: folder }, session);
+      },
+    },
+    {
+      name: 'tune',
+      needs: ['data'],
+      inputs: () => ({ ...base, ...profile.tune }),
+      result: 'tune.json',
+      run: ({ out: folder }) =>
+        tuneStudy({ ...from, ...profile.tune, model: 'mini-resnet', seed, out: folder }, session),
+    },
+  ];
+  return [...stages, reportStage(stages)];
+
+  function reportStage(before: readonly Stage[]): Stage {
+    return {
+      name: 'report',
+      uses: before.map(({ name }) => name),
+      inputs: () => ({ ...base, command: options.command, profile }),
+      result: 'report.json',
+      products: ['report.json', '../report.html'],
+      run: ({ out: folder, outcomes }) => writeReport(folder, join(out, 'report.html'), outcomes, options, session),
+    };
+  }
+}
+
+/** The checkpoint that a training stage left. */
+export function checkpointOf(outcomes: ReadonlyMap<string, Outcome>, name: string): string {
+  return (outcomes.get(name)!.result as TrainingRunResult).checkpoint;
+}
