@@ -1,5 +1,6 @@
 /** Plans for WebAssembly: which programs run, over how many tasks. `rows.wasm.ts` says how they walk over the data. */
 import { input, output, type Slot, type Spec, scratch, type WasmPass, type WasmVariant } from '../../devices/kernel.ts';
+import { chunksOf, partialBytes } from './bands.wasm.ts';
 import type {
   BatchNormEvalGradientParams,
   BatchNormEvalParams,
@@ -14,11 +15,7 @@ import {
   gradientTableProgram,
   inputGradientProgram,
 } from './gradient.wasm.ts';
-import { chunksOf, elementwiseTasks, grainOf, type RowLayout, rowLayout } from './rows.wasm.ts';
-
-/** Blocks of rows that stay in the first-level cache: one array in the statistics, three in the gradient's sums. */
-const STATISTICS_BLOCK = 16 << 10;
-const SUMS_BLOCK = 8 << 10;
+import { elementwiseTasks, grainOf, type RowLayout, rowLayout } from './rows.wasm.ts';
 
 const tailBytes = (layout: RowLayout): number => layout.tailRows * layout.channels;
 
@@ -45,15 +42,16 @@ const train: WasmVariant<BatchNormTrainParams> = {
   plan(specs, { epsilon, momentum, activation }, { relaxedSimd }) {
     const layout = rowLayout(specs);
     const { width, rows, count } = layout;
-    const { blockRows, chunkRows, chunks } = chunksOf(layout, STATISTICS_BLOCK);
+    const chunks = chunksOf(layout);
+    const { blockRows, chunkRows } = chunks;
     const [partials, table] = [scratch(0), scratch(1)];
     return {
-      scratch: [{ bytes: chunks * 2 * width * 4 }, { bytes: 3 * width * 4 }],
+      scratch: [{ bytes: partialBytes(layout, chunks) }, { bytes: 3 * width * 4 }],
       passes: [
         {
           program: statisticsProgram(layout, blockRows, relaxedSimd),
           entry: 'run',
-          tasks: chunks,
+          tasks: chunks.chunks,
           grain: grainOf(chunkRows * width),
           args: [input(0), partials, rows, chunkRows],
         },
@@ -116,7 +114,8 @@ const evaluate: WasmVariant<BatchNormEvalParams> = {
 function gradientPasses(specs: readonly Spec[], options: GradientOptions, epsilon: number) {
   const layout = rowLayout(specs);
   const { width, rows, count } = layout;
-  const { blockRows, chunkRows, chunks } = chunksOf(layout, SUMS_BLOCK);
+  const chunks = chunksOf(layout);
+  const { blockRows, chunkRows } = chunks;
   const [x, y, dy, gamma, mean, spread] = specs.map((_, index) => input(index));
   const [dx, dgamma, dbeta] = [output(0), output(1), output(2)];
   const dresidual = options.residual ? output(3) : 0;
@@ -130,7 +129,7 @@ function gradientPasses(specs: readonly Spec[], options: GradientOptions, epsilo
     {
       program: gradientSumsProgram(layout, blockRows, options),
       entry: 'run',
-      tasks: chunks,
+      tasks: chunks.chunks,
       grain: grainOf(chunkRows * width),
       args: [x, y, dy, table, partials, dx, dresidual, rows, chunkRows],
     },
@@ -157,7 +156,7 @@ function gradientPasses(specs: readonly Spec[], options: GradientOptions, epsilo
       ],
     },
   ];
-  const scratchBytes = [{ bytes: chunks * 2 * width * 4 }, { bytes: 3 * width * 4 }];
+  const scratchBytes = [{ bytes: partialBytes(layout, chunks) }, { bytes: 3 * width * 4 }];
   return { layout, passes, scratch: scratchBytes, table };
 }
 

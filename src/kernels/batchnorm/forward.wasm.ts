@@ -5,80 +5,60 @@
  * the loss is at most a factor n <= 64 of the rounding unit, and usually none.
  */
 import {
+  F32,
   type F32x4,
   f32,
   type I32,
   i32,
-  splat,
   type WasmProgram,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
-import { forEachChannel, forEachColumnBlock, forEachElement, type RowLayout, smaller } from './rows.wasm.ts';
-
-/** Columns of four whose shift, sum and squares stay in registers. */
-const STATISTICS_VECTORS = 2;
+import { forEachBand, PARTIAL_ROWS } from './bands.wasm.ts';
+import { forEachChannel, forEachElement, type RowLayout, smaller } from './rows.wasm.ts';
 
 /**
  * Per chunk and column, the mean (less the column's first value, so that a large common offset costs no digits) and the
- * sum of squared deviations: partials [chunks, 2, W].
+ * sum of squared deviations: the first two rows of partials [chunks, 4, W].
  */
 export function statisticsProgram({ width }: RowLayout, blockRows: number, relaxed: boolean): WasmProgram {
   return wasmProgram(`batchNormStatistics ${width} ${blockRows} ${relaxed}`, m => {
     const parameters = { start: i32, end: i32, x: i32, partials: i32, rows: i32, chunkRows: i32 };
-    m.function('run', parameters, (f, { start, end, x, partials, rows, chunkRows }) => {
-      const range = { start, end, rows, chunkRows };
-      forEachColumnBlock(f, width, blockRows, STATISTICS_VECTORS, range, block => {
-        const vectors = [...Array(block.vectors).keys()];
-        const pointer = f.let(x.add(block.first));
-        const shift = vectors.map(v => f.let(pointer.f32x4(v * 16)));
-        const sum = vectors.map(() => f.let(splat(0)));
-        const squares = vectors.map(() => f.let(splat(0)));
-        // Two rows at a time, each with sums of its own, so that an addition need not wait for the one before it.
-        const otherSum = vectors.map(() => f.let(splat(0)));
-        const otherSquares = vectors.map(() => f.let(splat(0)));
-        const pairs = f.let(block.rows.shrU(1));
-        const accumulate = (row: number, sums: F32x4[], squaresOf: F32x4[]) => {
-          const d = vectors.map(v => f.let(pointer.f32x4(row * width * 4 + v * 16).sub(shift[v])));
-          for (const v of vectors) f.set(sums[v], sums[v].add(d[v]));
-          for (const v of vectors) f.set(squaresOf[v], d[v].multiplyAdd(d[v], squaresOf[v], relaxed));
-        };
-        f.if(pairs, () =>
-          f.repeat(pairs, () => {
-            accumulate(0, sum, squares);
-            accumulate(1, otherSum, otherSquares);
-            f.advance(pointer, width * 8);
-          }),
-        );
-        f.if(block.rows.and(1), () => accumulate(0, sum, squares));
-        for (const v of vectors) {
-          f.set(sum[v], sum[v].add(otherSum[v]));
-          f.set(squares[v], squares[v].add(otherSquares[v]));
-        }
-        const n = f.let(block.rows.toF32S());
-        const before = f.let(block.rowsBefore.toF32S());
-        const weight = f.let(n.div(before.add(n)));
-        const out = f.let(partials.add(block.chunk.mul(width * 8)).add(block.column));
-        const base = f.let(x.add(block.column));
-        for (const v of vectors) {
-          const offset = f.let(sum[v].div(n.splat()));
-          const mean = f.let(shift[v].sub(base.f32x4(v * 16)).add(offset));
-          const deviations = f.let(squares[v].sub(sum[v].mul(offset)));
-          f.if(
-            block.rowsBefore,
-            () => {
-              const delta = f.let(mean.sub(out.f32x4(v * 16)));
-              const step = f.let(delta.mul(weight.splat()));
-              f.store(out, out.f32x4(v * 16).add(step), v * 16);
-              const between = delta.mul(step).mul(before.splat());
-              f.store(out, out.f32x4(width * 4 + v * 16).add(deviations.add(between)), width * 4 + v * 16);
-            },
-            () => {
-              f.store(out, mean, v * 16);
-              f.store(out, deviations, width * 4 + v * 16);
-            },
-          );
-        }
-      });
+    m.function('run', parameters, (f, { x, ...range }) => {
+      forEachBand(
+        f,
+        { width, blockRows, band: 4 },
+        range,
+        ({ at, rows, offset, first, sums: [sum, squares] }) => {
+          const shift = f.let(x.add(first).f32x4(offset));
+          const here = f.let(x.add(at));
+          for (let row = 0; row < rows; row++) {
+            const d = f.let(here.f32x4(row * width * 4 + offset).sub(shift));
+            f.set(sum, sum.add(d));
+            f.set(squares, d.multiplyAdd(d, squares, relaxed));
+          }
+          return [sum, squares];
+        },
+        (rows, rowsBefore) => {
+          const n = f.let(rows.toF32S());
+          const before = f.let(rowsBefore.toF32S());
+          return {
+            perRow: f.let(F32.constant(1).div(n).splat()),
+            weight: f.let(n.div(before.add(n)).splat()),
+            before: f.let(before.splat()),
+          };
+        },
+        ({ results, offset, column, first, sums: [sum, squares] }, { perRow, weight, before }) => {
+          const mean = f.let(results.f32x4(offset));
+          const meanOfRows = f.let(sum.mul(perRow));
+          const base = x.add(column).f32x4(offset);
+          const delta = f.let(x.add(first).f32x4(offset).sub(base).add(meanOfRows).sub(mean));
+          const step = f.let(delta.mul(weight));
+          const within = squares.sub(sum.mul(meanOfRows));
+          const deviations = f.let(results.f32x4(width * 4 + offset).add(within));
+          f.store(results, mean.add(step), offset);
+          f.store(results, deviations.add(delta.mul(step).mul(before)), width * 4 + offset);
+        },
+      );
     });
   });
 }
@@ -123,7 +103,7 @@ export function finishStatisticsProgram({ channels, width, fold, tailRows }: Row
               f.advance(at, stride);
               f.advance(columnBase, stride);
             });
-            f.advance(chunk, width * 8);
+            f.advance(chunk, PARTIAL_ROWS * width * 4);
           });
         };
         const tailAt = (row: number) => lanes.load(tail.add(channel), row * stride).sub(base);
@@ -224,12 +204,11 @@ export function normalizeProgram({ width }: RowLayout, options: NormalizeOptions
     const parameters = { start: i32, end: i32, x: i32, residual: i32, y: i32, table: i32, rows: i32, tail: i32 };
     m.function('run', parameters, (f, a) => {
       const arrays = residual ? [a.x, a.y, a.residual] : [a.x, a.y];
-      forEachElement(f, { width, rowsPerTask }, a, arrays, (lanes, [x, y, added], offset, parameter) => {
-        const centred = lanes.load(x, offset).sub(parameter(0));
+      const walk = { width, rowsPerTask, parameters: 3, band: residual || width > 64 ? 1 : 2 } as const;
+      forEachElement(f, walk, a, arrays, (lanes, [x, y, added], offset, [mean, scale, shift]) => {
+        const centred = lanes.load(x, offset).sub(mean);
         const fused = relaxed && lanes.width === 4;
-        let value = fused
-          ? centred.multiplyAdd(parameter(1), parameter(2), true)
-          : centred.mul(parameter(1)).add(parameter(2));
+        let value = fused ? centred.multiplyAdd(scale, shift, true) : centred.mul(scale).add(shift);
         if (added) value = value.add(lanes.load(added, offset));
         f.store(y, relu ? lanes.relu(f, value) : value, offset);
       });

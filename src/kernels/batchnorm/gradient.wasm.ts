@@ -5,7 +5,8 @@
  */
 import { f32, i32, type WasmProgram, wasmProgram } from '../../devices/wasm/assembler/module.ts';
 import { fourLanes, type Lanes } from '../lanes.wasm.ts';
-import { forEachChannel, forEachColumnBlock, forEachElement, type RowLayout } from './rows.wasm.ts';
+import { forEachBand, PARTIAL_ROWS } from './bands.wasm.ts';
+import { forEachChannel, forEachElement, type RowLayout } from './rows.wasm.ts';
 
 export interface GradientOptions {
   readonly relu: boolean;
@@ -44,7 +45,7 @@ type Vector = ReturnType<Lanes['all']>;
 const inverseStdOf = (lanes: Lanes, spread: Vector, epsilon: Parameters<Lanes['all']>[0] | undefined): Vector =>
   epsilon === undefined ? spread : lanes.all(1).div(spread.add(lanes.all(epsilon)).sqrt());
 
-/** Per chunk, the sums of g and g (x - mean) of every column: partials [chunks, 2, W]. Writes dresidual (and dx). */
+/** Per chunk, the sums of g and g (x - mean) of every column: the first two rows of partials [chunks, 4, W]. Writes dresidual (and dx). */
 export function gradientSumsProgram({ width }: RowLayout, blockRows: number, options: GradientOptions): WasmProgram {
   const { relu, residual, fixed, relaxed } = options;
   return wasmProgram(`batchNormGradientSums ${width} ${blockRows} ${key(options)}`, m => {
@@ -62,49 +63,35 @@ export function gradientSumsProgram({ width }: RowLayout, blockRows: number, opt
       chunkRows: i32,
     };
     m.function('run', parameters, (f, a) => {
-      forEachColumnBlock(f, width, blockRows, 2, a, block => {
-        const vectors = [...Array(block.vectors).keys()];
-        const column = f.let(a.table.add(block.column));
-        const mean = vectors.map(v => f.let(column.f32x4(v * 16)));
-        const scale = fixed ? vectors.map(v => f.let(column.f32x4(width * 4 + v * 16))) : [];
-        const sum = vectors.map(() => f.local(fourLanes.type));
-        const sumDeviation = vectors.map(() => f.local(fourLanes.type));
-        for (const total of [...sum, ...sumDeviation]) f.set(total, fourLanes.all(0));
-        const at = f.let(block.first);
-        f.repeat(block.rows, () => {
-          const g = vectors.map(v => {
-            const dy = a.dy.add(at).f32x4(v * 16);
-            return f.let(
-              relu
-                ? a.y
-                    .add(at)
-                    .f32x4(v * 16)
-                    .le(0)
-                    .select(fourLanes.all(0), dy)
-                : dy,
-            );
-          });
-          for (const v of vectors) {
-            if (fixed) f.store(a.dx.add(at), g[v].mul(scale[v]), v * 16);
-            if (residual) f.store(a.dresidual.add(at), g[v], v * 16);
-            const deviation = a.x
-              .add(at)
-              .f32x4(v * 16)
-              .sub(mean[v]);
-            f.set(sum[v], sum[v].add(g[v]));
-            f.set(sumDeviation[v], g[v].multiplyAdd(deviation, sumDeviation[v], relaxed));
+      const { x, y, dy, dx, dresidual, table, ...range } = a;
+      forEachBand(
+        f,
+        { width, blockRows, band: width <= 32 ? 2 : 1 },
+        range,
+        ({ at, rows, offset, column, sums: [sum, sumDeviation] }) => {
+          const parameters = f.let(table.add(column));
+          const mean = f.let(parameters.f32x4(offset));
+          const scale = fixed ? f.let(parameters.f32x4(width * 4 + offset)) : mean;
+          const [here, hereY, hereDy] = [x, y, dy].map(array => f.let(array.add(at)));
+          for (let row = 0; row < rows; row++) {
+            const there = row * width * 4 + offset;
+            const loaded = hereDy.f32x4(there);
+            const g = f.let(relu ? fourLanes.zeroWhere(hereY.f32x4(there).le(0), loaded) : loaded);
+            if (fixed) f.store(dx.add(at), g.mul(scale), there);
+            if (residual) f.store(dresidual.add(at), g, there);
+            f.set(sum, sum.add(g));
+            f.set(sumDeviation, g.multiplyAdd(here.f32x4(there).sub(mean), sumDeviation, relaxed));
           }
-          f.advance(at, width * 4);
-        });
-        const out = f.let(a.partials.add(block.chunk.mul(width * 8)).add(block.column));
-        for (const v of vectors) {
-          [sum[v], sumDeviation[v]].forEach((total, part) => {
-            const offset = part * width * 4 + v * 16;
-            f.if(block.rowsBefore, () => f.set(total, total.add(out.f32x4(offset))));
-            f.store(out, total, offset);
+          return [sum, sumDeviation];
+        },
+        () => undefined,
+        ({ results, offset, sums }) => {
+          sums.forEach((sum, part) => {
+            const there = part * width * 4 + offset;
+            f.store(results, results.f32x4(there).add(sum), there);
           });
-        }
-      });
+        },
+      );
     });
   });
 }
@@ -154,7 +141,7 @@ export function finishGradientProgram(layout: RowLayout, options: GradientOption
             f.set(sumDeviation, sumDeviation.add(lanes.load(at, width * 4)));
             f.advance(at, stride);
           });
-          f.advance(chunk, width * 8);
+          f.advance(chunk, PARTIAL_ROWS * width * 4);
         });
         for (let row = 0; row < tailRows; row++) {
           const at = f.let(tail.add(channel).add(row * stride));
@@ -193,11 +180,12 @@ export function inputGradientProgram(
     const parameters = { start: i32, end: i32, x: i32, y: i32, g: i32, dx: i32, table: i32, rows: i32, tail: i32 };
     m.function('run', parameters, (f, a) => {
       const arrays = masked ? [a.x, a.g, a.dx, a.y] : [a.x, a.g, a.dx];
-      forEachElement(f, { width, rowsPerTask }, a, arrays, (lanes, [x, dy, dx, y], offset, parameter) => {
+      const walk = { width, rowsPerTask, parameters: 3, band: 1 } as const;
+      forEachElement(f, walk, a, arrays, (lanes, [x, dy, dx, y], offset, [scale, slope, shift]) => {
         const loaded = lanes.load(dy, offset);
         const g = y ? lanes.zeroWhere(lanes.load(y, offset).le(lanes.all(0)), loaded) : loaded;
-        const along = lanes.load(x, offset).mul(parameter(1)).add(parameter(2));
-        f.store(dx, g.sub(along).mul(parameter(0)), offset);
+        const along = lanes.load(x, offset).mul(slope).add(shift);
+        f.store(dx, g.sub(along).mul(scale), offset);
       });
     });
   });
