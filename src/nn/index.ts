@@ -22,4 +22,5 @@ export { Optimizer, type OptimizerOptions } from './optim/optimizer.ts';
 export * from './optim/schedules.ts';
 export * from './optim/sgd.ts';
 export { Buffer, type Initializer, Parameter, type ParameterGroup } from './parameter.ts';
+export { type PixelWindow, type ReceptiveField, receptiveFields, receptiveWindow } from './receptive-field.ts';
 export { formatSummary, type LayerSummary, type ModelSummary } from './summary.ts';

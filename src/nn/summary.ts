@@ -4,14 +4,11 @@
  * before `initialize`, and disturbs nothing. Work is counted for evaluation: a training step takes about three times as
  * much.
  */
-import { activeLabel, noGrad } from '../autograd/tape.ts';
+import { activeLabel } from '../autograd/tape.ts';
 import type { Shape } from '../devices/shape.ts';
 import { formatShape, sizeOf } from '../devices/shape.ts';
-import { tidy } from '../tensor/lifetime.ts';
-import { Tensor } from '../tensor/tensor.ts';
-import { type Parameter, withStandIns } from './parameter.ts';
-import { ShapeDevice } from './shape-device.ts';
-import { collect } from './tracing.ts';
+import type { Parameter } from './parameter.ts';
+import { runOnShapes, type ShapeRunnable } from './shape-run.ts';
 
 export interface LayerSummary {
   /** Path within the model. */
@@ -40,10 +37,7 @@ export interface ModelSummary {
 }
 
 /** What the summary needs of a module. */
-interface Summarized {
-  readonly path: string;
-  isTraining: boolean;
-  call(x: Tensor): Tensor;
+interface Summarized extends ShapeRunnable {
   modules(): Summarized[];
   children(): [string, unknown][];
   namedParameters(): [string, Parameter][];
@@ -56,53 +50,34 @@ interface Summarized {
  */
 export function summarize(model: Summarized, inputShape: Shape): ModelSummary {
   const work = new Map<string, { macs: number; flops: number }>();
-  const device = new ShapeDevice((macs, flops) => {
+  const found = runOnShapes(model, inputShape, (macs, flops) => {
     const label = activeLabel() ?? '';
     const sum = work.get(label) ?? { macs: 0, flops: 0 };
     work.set(label, { macs: sum.macs + macs, flops: sum.flops + flops });
   });
-  const blank = (shape: Shape): Tensor => new Tensor(device.allocate(sizeOf(shape), 'float32'), shape);
-  const modules = model.modules();
-  const modes = modules.map(({ isTraining }) => isTraining);
-  for (const module of modules) module.isTraining = false;
-  try {
-    const layers = tidy(() => {
-      const x = blank([1, ...inputShape]);
-      const [height = 1, width = 1] = inputShape;
-      device.setField(x.storage, { size: [1, 1], jump: [1, 1], positions: [height, width] });
-      const run = () => withStandIns(blank, () => noGrad(() => model.call(x)));
-      const { found } = collect('all', run);
-      const byPath = new Map(modules.map(module => [module.path, module]));
-      return [...found].flatMap(([path, output]): LayerSummary[] => {
-        const module = byPath.get(path)!;
-        const { macs, flops } = work.get(path) ?? { macs: 0, flops: 0 };
-        const isContainer = module.children().length > 0;
-        if (isContainer && flops === 0) return [];
-        return [
-          {
-            name: path,
-            kind: module.constructor.name,
-            outputShape: output.shape.slice(1),
-            receptiveField: device.fieldOf(output.storage)!.size,
-            parameters: isContainer
-              ? 0
-              : module.namedParameters().reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0),
-            macs,
-            flops,
-          },
-        ];
-      });
-    });
-    const total = (key: 'macs' | 'flops') => [...work.values()].reduce((sum, entry) => sum + entry[key], 0);
-    const parameters = model.namedParameters().reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
-    const summary = { inputShape, layers, parameters, macs: total('macs'), flops: total('flops') };
-    // Not enumerable, so that a summary is plain data to JSON and to comparisons.
-    return Object.defineProperty(summary, 'toString', { value: () => formatSummary(summary) });
-  } finally {
-    modules.forEach((module, i) => {
-      module.isTraining = modes[i];
-    });
-  }
+  const byPath = new Map(model.modules().map(module => [module.path, module]));
+  const layers = [...found].flatMap(([path, { shape, field }]): LayerSummary[] => {
+    const module = byPath.get(path)!;
+    const { macs, flops } = work.get(path) ?? { macs: 0, flops: 0 };
+    const isContainer = module.children().length > 0;
+    if (isContainer && flops === 0) return [];
+    return [
+      {
+        name: path,
+        kind: module.constructor.name,
+        outputShape: shape,
+        receptiveField: field.size,
+        parameters: isContainer ? 0 : module.namedParameters().reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0),
+        macs,
+        flops,
+      },
+    ];
+  });
+  const total = (key: 'macs' | 'flops') => [...work.values()].reduce((sum, entry) => sum + entry[key], 0);
+  const parameters = model.namedParameters().reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
+  const summary = { inputShape, layers, parameters, macs: total('macs'), flops: total('flops') };
+  // Not enumerable, so that a summary is plain data to JSON and to comparisons.
+  return Object.defineProperty(summary, 'toString', { value: () => formatSummary(summary) });
 }
 
 /** 327123456 as 327.12 M. */
