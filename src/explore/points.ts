@@ -2,6 +2,7 @@
  * Points in a space of many dimensions, as all of this folder takes them: one row per point, on the host. Images stay the
  * bytes they came as, with the factor that makes pixels of them, so that 60,000 of them take 47 MB and not 376.
  */
+import type { ImageSet } from '../data/fashion-mnist.ts';
 import { ShapeError } from '../devices/errors.ts';
 
 /** `values` is row-major `[count, dimensions]`; a coordinate is `scale` (1 unless said otherwise) times its value. */
@@ -12,18 +13,8 @@ export interface Points {
   readonly scale?: number;
 }
 
-/** Images and their shape, as far as this folder needs to know: `data/`'s ImageSet is one. */
-export interface Images {
-  /** `[count, height, width, channels]` bytes */
-  readonly images: Uint8Array;
-  readonly count: number;
-  readonly height: number;
-  readonly width: number;
-  readonly channels: number;
-}
-
 /** Images as points whose coordinates are pixels in [0, 1]. */
-export function pixelsOf({ images, count, height, width, channels }: Images): Points {
+export function pixelsOf({ images, count, height, width, channels }: Omit<ImageSet, 'labels'>): Points {
   return { values: images, count, dimensions: height * width * channels, scale: 1 / 255 };
 }
 

@@ -1,0 +1,12 @@
+/** A data set before training: cleaning, principal components, maps, and how far classes overlap. */
+export * from './affinities.ts';
+export * from './cleaning.ts';
+export * from './exploration.ts';
+export * from './near-duplicates.ts';
+export * from './neighbours.ts';
+export * from './overlap.ts';
+export * from './pca.ts';
+export { type Points, pixelsOf, selectPoints, squaredDistance } from './points.ts';
+export * from './quality.ts';
+export * from './symmetric-eigen.ts';
+export * from './tsne.ts';

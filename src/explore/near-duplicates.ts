@@ -1,0 +1,76 @@
+/**
+ * Images that are nearly the same: the same garment photographed twice, or one photograph with a grey level changed. The
+ * nearest neighbour in the space of principal components proposes them (a projection never lengthens a distance, so a
+ * pair that is close in pixels is close there too), the pixels decide.
+ */
+import type { ImageSet, Split } from '../data/fashion-mnist.ts';
+import type { ImageRef } from './cleaning.ts';
+import type { Neighbours } from './neighbours.ts';
+import { pixelsOf, squaredDistance } from './points.ts';
+
+export interface NearDuplicate {
+  readonly images: readonly [ImageRef, ImageRef];
+  /** Root of the mean squared difference of their pixels, in [0, 1]; never 0, equal images are another matter. */
+  readonly difference: number;
+}
+
+export interface NearDuplicates {
+  /** Differences up to this one are near. */
+  readonly threshold: number;
+  readonly withinTrain: number;
+  /** Test images that are nearly a training image. */
+  readonly testInTrain: number;
+  /** Pairs whose labels differ. */
+  readonly conflicting: number;
+  /** The pairs, the most alike first. */
+  readonly pairs: readonly NearDuplicate[];
+}
+
+/** Neighbours among training images of the images at `indices` (default: all) of a set. */
+export interface ProposedPairs {
+  readonly split: Split;
+  readonly neighbours: Neighbours;
+  /** Place in the set of each point whose neighbours these are. */
+  readonly indices?: ArrayLike<number>;
+  /** Place in the training set of each point among which they were looked for. */
+  readonly among?: ArrayLike<number>;
+}
+
+/** Pairs of an image and its nearest neighbour that differ by no more than `threshold`, each pair once. */
+export function nearDuplicates(
+  sets: Readonly<Record<Split, ImageSet>>,
+  proposals: readonly ProposedPairs[],
+  threshold: number,
+): NearDuplicates {
+  const pixels = { train: pixelsOf(sets.train), test: pixelsOf(sets.test) };
+  const { dimensions } = pixels.train;
+  const longest = threshold * Math.sqrt(dimensions);
+  const pairs = new Map<string, NearDuplicate>();
+  for (const { split, neighbours, indices, among } of proposals) {
+    for (let i = 0; i < neighbours.count; i++) {
+      // In float32 a length may come out a little longer than it is.
+      if (neighbours.distances[i * neighbours.k] > 1.0001 * longest) continue;
+      const a = indices ? indices[i] : i;
+      const place = neighbours.indices[i * neighbours.k];
+      const b = among ? among[place] : place;
+      const difference = Math.sqrt(squaredDistance(pixels[split], a, pixels.train, b) / dimensions);
+      if (difference > threshold || difference === 0) continue;
+      const refs: ImageRef[] = [
+        { split: 'train', index: b, label: sets.train.labels[b] },
+        { split, index: a, label: sets[split].labels[a] },
+      ];
+      if (split === 'train') refs.sort((x, y) => x.index - y.index);
+      const key = `${refs[0].index} ${split} ${refs[1].index}`;
+      pairs.set(key, { images: [refs[0], refs[1]], difference });
+    }
+  }
+  const found = [...pairs.values()].sort((a, b) => a.difference - b.difference);
+  const isTest = ({ images }: NearDuplicate): boolean => images[1].split === 'test';
+  return {
+    threshold,
+    withinTrain: found.filter(pair => !isTest(pair)).length,
+    testInTrain: found.filter(isTest).length,
+    conflicting: found.filter(({ images: [a, b] }) => a.label !== b.label).length,
+    pairs: found,
+  };
+}
