@@ -9,6 +9,7 @@
 import { ShapeError, UsageError } from '../devices/errors.ts';
 import { formatShape, sizeOf } from '../devices/shape.ts';
 import type { Module } from '../nn/index.ts';
+import { tidy } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Attribution,
@@ -129,7 +130,7 @@ export async function occlusion(
   const predict = blackBox(f);
   const results: Drops[] = [];
   for (let index = 0; index < x.shape[0]; index++) {
-    const image = imageRows(x, index, 1);
+    const image = tidy(() => imageRows(x, index, 1));
     try {
       const host = await hostImage(image);
       const covers = await hostBaseline(baseline, host, pixelPlayers(x));

@@ -2,6 +2,7 @@
  * Who plays: the parts of each image that an explanation by presence and absence speaks about, from whatever names them.
  */
 import { ShapeError } from '../devices/errors.ts';
+import { tidy } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { FloatArray } from './attribution.ts';
 import { checkPlayers, type Players, pixelPlayers } from './coalitions.ts';
@@ -53,7 +54,7 @@ export async function explainEach<T>(
   const players = await choosePlayers(x, choice);
   const results: T[] = [];
   for (let index = 0; index < x.shape[0]; index++) {
-    const image = imageRows(x, index, 1);
+    const image = tidy(() => imageRows(x, index, 1));
     try {
       results.push(await explain(image, players[index], index));
     } finally {

@@ -31,7 +31,11 @@ const MOST_PLAYERS = 16;
  * @param x images [N, ...]
  * @throws UsageError for more than 16 players; as `coalitionScores`
  */
-export async function exactShapley(f: Module | Predict, x: Tensor, options: PlayerOptions): Promise<PlayerAttribution> {
+export async function exactShapley(
+  f: Module | Predict,
+  x: Tensor,
+  options: PlayerOptions = {},
+): Promise<PlayerAttribution> {
   const { target, baseline, batchSize } = options;
   const predict = blackBox(f);
   const images = await explainEach(x, options, async (image, players) => {
@@ -57,16 +61,16 @@ function shapleyOfGame(players: Players, scores: Float64Array): PlayerValues {
   const classes = scores.length / coalitions;
   // With s others before it, a player comes in (M - 1 - s)! s! of the M! orders: 1 / (M C(M - 1, s)).
   const share = Float64Array.from({ length: count }, (_, s) => 1 / (count * binomial(count - 1, s)));
+  const [absent, present] = [scores.slice(0, classes), scores.slice((coalitions - 1) * classes)];
   const values = new Float64Array(classes * count);
   for (let k = 0; k < coalitions; k++) {
     let size = 0;
     for (let i = 0; i < count; i++) size += (k >> i) & 1;
     for (let i = 0; i < count; i++) {
       const weight = (k >> i) & 1 ? share[size - 1] : -share[size];
-      for (let c = 0; c < classes; c++) values[c * count + i] += weight * scores[k * classes + c];
+      for (let c = 0; c < classes; c++) values[c * count + i] += weight * (scores[k * classes + c] - absent[c]);
     }
   }
-  const [absent, present] = [scores.slice(0, classes), scores.slice((coalitions - 1) * classes)];
   return { players, values, present, absent, coalitions };
 }
 

@@ -1,0 +1,489 @@
+/**
+ * Shapley values three ways: by definition, by random orders, by KernelSHAP. Closed forms, the axioms on random games,
+ * agreement with each other on a convolutional network, seeds, singular cases, every device.
+ */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ReferenceDevice } from '../../src/devices/reference/device.ts';
+import { openWasmDevice } from '../../src/devices/wasm/device.ts';
+import * as explain from '../../src/explain/index.ts';
+import { shapleyRegression } from '../../src/explain/kernel-shap.ts';
+import { solvePositive } from '../../src/explain/least-squares.ts';
+import * as w from '../../src/index.ts';
+import { PhiloxStream } from '../../src/kernels/random/philox.ts';
+import { cnn } from '../../src/nn/index.ts';
+import { openTestDevices } from '../support/devices.ts';
+import { expectClose, plain } from './compare.ts';
+import { codeOf, gameOf } from './games.ts';
+import { random, tangledNet } from './networks.ts';
+
+const device = new ReferenceDevice();
+w.setDevice(device);
+
+/** A cut of images of 9 x 9 into `count` players that are no rectangles. */
+const stripes = (count: number): explain.Players => ({
+  labels: Int32Array.from({ length: 81 }, (_, i) => (i + 2 * Math.floor(i / 9)) % count),
+  count,
+});
+
+describe('the Shapley kernel and the coalitions it asks for', () => {
+  test('weights for four players', () => {
+    expect([1, 2, 3].map(size => explain.kernelWeight(4, size))).toEqual([0.25, 0.125, 0.25]);
+    expect(() => explain.kernelWeight(4, 0)).toThrow(/1 to 3/);
+  });
+
+  test('all of them where the budget allows, weighed by the kernel', () => {
+    for (let players = 2; players <= 10; players++) {
+      const { masks, weights, isComplete } = explain.kernelCoalitions(
+        players,
+        explain.defaultBudget(players),
+        new PhiloxStream(1),
+      );
+      expect(isComplete).toBe(true);
+      const total = Array.from({ length: players - 1 }, (_, i) => (players - 1) / ((i + 1) * (players - i - 1)));
+      const scale = total.reduce((a, b) => a + b);
+      const seen = new Set<number>();
+      weights.forEach((weight, k) => {
+        const mask = masks.subarray(k * players, (k + 1) * players);
+        const size = mask.reduce((a, b) => a + b, 0);
+        expect(weight).toBeCloseTo(explain.kernelWeight(players, size) / scale, 14);
+        seen.add(codeOf(Array.from(mask, bit => bit === 1)));
+      });
+      expect(seen.size).toBe(2 ** players - 2);
+    }
+  });
+
+  test('2 M + 2048 of many players: the outer sizes completely, the rest in different pairs of complements', () => {
+    for (const [players, sizes] of [
+      [12, 3],
+      [13, 3],
+      [16, 2],
+      [49, 1],
+      [300, 0],
+    ]) {
+      const budget = explain.defaultBudget(players);
+      expect(budget).toBe(2 * players + 2048);
+      const drawn = explain.kernelCoalitions(players, budget, new PhiloxStream(7));
+      expect(drawn.enumerated).toEqual(Array.from({ length: sizes }, (_, i) => i + 1));
+      expect(drawn.isComplete).toBe(false);
+      expect(drawn.weights.length).toBe(budget);
+      expect(drawn.weights.reduce((a, b) => a + b)).toBeCloseTo(1, 10);
+      const rows = Array.from(drawn.weights, (_, k) => drawn.masks.subarray(k * players, (k + 1) * players).join(''));
+      expect(new Set(rows).size).toBe(budget);
+      const complements = rows.map(row => row.replace(/./g, bit => (bit === '0' ? '1' : '0')));
+      expect(complements.map((_, k) => complements[k % 2 ? k - 1 : k + 1])).toEqual(rows);
+      expect(drawn.weights.map((_, k) => drawn.weights[k % 2 ? k - 1 : k + 1])).toEqual(drawn.weights);
+      // Each enumerated size carries its own share, the drawn ones what is left.
+      const share = (size: number) =>
+        drawn.weights.reduce((sum, weight, k) => sum + (rows[k].replaceAll('0', '').length === size ? weight : 0), 0);
+      const kernel = (size: number) => (players - 1) / (size * (players - size));
+      const all = Array.from({ length: players - 1 }, (_, i) => kernel(i + 1)).reduce((a, b) => a + b);
+      for (const size of drawn.enumerated) expect(share(size)).toBeCloseTo(kernel(size) / all, 12);
+    }
+  });
+
+  test('a coalition drawn again gains weight', () => {
+    // 8 of the 14 coalitions of four players are enumerated (size 1 and 3); of the three pairs of size 2, two are drawn.
+    const { weights, enumerated } = explain.kernelCoalitions(4, 12, new PhiloxStream(3));
+    expect(enumerated).toEqual([1]);
+    expect(weights.length).toBe(12);
+    const counts = [0, 1].map(pair => weights[8 + 2 * pair]);
+    expect(2 * (counts[0] + counts[1])).toBeCloseTo(3 / 11, 12);
+    const several = Array.from({ length: 20 }, (_, seed) => explain.kernelCoalitions(4, 12, new PhiloxStream(seed)));
+    expect(several.some(drawn => Math.abs(drawn.weights[8] - drawn.weights[10]) > 0.01)).toBe(true);
+  });
+
+  test('sizes are drawn in proportion to their weight', () => {
+    const players = 60;
+    const { masks, weights, enumerated } = explain.kernelCoalitions(players, 8000, new PhiloxStream(5));
+    const most = enumerated.length;
+    const kernel = (size: number) => 1 / (size * (players - size));
+    const inner = Array.from({ length: players - 1 - 2 * most }, (_, i) => most + 1 + i);
+    const all = inner.map(kernel).reduce((a, b) => a + b);
+    const drawn = new Map<number, number>();
+    let total = 0;
+    weights.forEach((weight, k) => {
+      const size = masks.subarray(k * players, (k + 1) * players).reduce((a, b) => a + b, 0);
+      if (size <= most || size >= players - most) return;
+      drawn.set(size, (drawn.get(size) ?? 0) + weight);
+      total += weight;
+    });
+    for (const size of inner) {
+      const share = kernel(size) / all;
+      // Some 4,000 independent draws of a pair of sizes.
+      const error = 5 * Math.sqrt(share / 2 / 3500);
+      expect(Math.abs((drawn.get(size) ?? 0) / total - share)).toBeLessThan(error);
+    }
+  });
+});
+
+describe('least squares', () => {
+  test('full rank: the solution; below: the one of least norm', () => {
+    const full = solvePositive(Float64Array.of(5, 4, 0, 4, 6, 1, 0, 1, 1), Float64Array.of(-3, -7.5, -1.5), 3);
+    expect(full.rank).toBe(3);
+    expectClose(full.values, [1, -2, 0.5], 1e-12);
+    // B = [[1, 2, 0, 1], [0, 1, 1, -1]]; A = B'B; b = A [[1, 2], [-2, 0], [.5, 1], [3, -1]]; numpy.linalg.pinv(A) @ b
+    const a = Float64Array.of(1, 2, 0, 1, 2, 5, 1, 1, 0, 1, 1, -1, 1, 1, -1, 2);
+    const half = solvePositive(a, Float64Array.of(0, 1, -4.5, 4, -4.5, 2, 4.5, -1), 4);
+    expect(half.rank).toBe(2);
+    const expected = [9, 2, -36, 26, -54, 22, 63, -20].map(value => value / 34);
+    expectClose(half.values, expected, 1e-12);
+    expect(plain(solvePositive(new Float64Array(4), new Float64Array(2), 2).values)).toEqual([0, 0]);
+  });
+
+  test('of random matrices of any rank agrees with its own equations, and lies in their row space', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 0, max: 12 }), fc.nat(1e6), (n, r, seed) => {
+        const rank = Math.min(n, r);
+        const source = new PhiloxStream(seed);
+        const rows = Float64Array.from({ length: rank * n }, () => source.normal());
+        const inside = Float64Array.from({ length: rank }, () => source.normal());
+        const a = new Float64Array(n * n);
+        const x = new Float64Array(n);
+        for (let k = 0; k < rank; k++) {
+          for (let i = 0; i < n; i++) {
+            x[i] += rows[k * n + i] * inside[k];
+            for (let j = 0; j < n; j++) a[i * n + j] += rows[k * n + i] * rows[k * n + j];
+          }
+        }
+        const b = Float64Array.from({ length: n }, (_, i) =>
+          x.reduce((sum, value, j) => sum + a[i * n + j] * value, 0),
+        );
+        const solved = solvePositive(a, b, n);
+        // x is in the row space, so it is the solution of least norm.
+        const scale = Math.max(1, ...x.map(Math.abs));
+        const close = solved.values.every((value, i) => Math.abs(value - x[i]) < 1e-5 * scale);
+        // Random matrices close to a lower rank are rare but possible; then only the equations can hold.
+        expect(close || solved.rank < rank).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('too few coalitions: least norm among the first M - 1 values, and the sum holds', () => {
+    // numpy: X = Z[:, :-1] - Z[:, -1:]; y = f - f0 - Z[:, -1] (f1 - f0); lstsq(sqrt(w) X, sqrt(w) y); rank 3 of 5
+    const masks = Uint8Array.from([
+      1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 1,
+    ]);
+    const coalitions = {
+      masks,
+      weights: Float64Array.of(0.2, 0.2, 0.1, 0.1, 0.15, 0.25),
+      enumerated: [],
+      isComplete: false,
+    };
+    const scores = Float64Array.of(2, 0.25, 0.3, 1.1, 0.7, 1.9, -0.4, 2.2);
+    const { values } = shapleyRegression({ labels: new Int32Array(0), count: 6 }, coalitions, scores);
+    expectClose(values, [-0.05625, 0.275, 0, 0.53125, -0.5875, 1.5875], 1e-12);
+  });
+
+  test('a budget below the number of players gives finite values that add up', async () => {
+    const f = tangledNet(device, 3);
+    const x = random(device, [1, 9, 9, 2], 5);
+    for (const samples of [2, 3, 10, 40]) {
+      const { values, additivityError, images } = await explain.kernelShap(f, x, { segments: stripes(27), samples });
+      expect(images[0].coalitions).toBeLessThanOrEqual(2 + samples);
+      expect(plain(values).every(Number.isFinite)).toBe(true);
+      expect(additivityError).toBeLessThan(1e-12);
+    }
+  });
+});
+
+describe('closed forms', () => {
+  const weight = random(device, [6, 3], 1);
+  const linear = (x: w.Tensor) => w.matmul(x, weight);
+  const x = random(device, [2, 6], 2);
+  const background = random(device, [5, 6], 3);
+  const methods = [
+    ['kernelShap', (f: explain.Predict, o = {}) => explain.kernelShap(f, x, { baseline: background, target: 1, ...o })],
+    ['exactShapley', (f: explain.Predict) => explain.exactShapley(f, x, { baseline: background, target: 1 })],
+    [
+      'permutationShapley',
+      (f: explain.Predict) => explain.permutationShapley(f, x, { baseline: background, target: 1 }),
+    ],
+  ] as const;
+
+  test.each(methods)('%s of a linear function is (x - mean) w', async (_, method) => {
+    const result = await method(linear);
+    const [xs, bs, ws] = await Promise.all([x.data(), background.data(), weight.data()]);
+    const mean = (i: number) => [0, 1, 2, 3, 4].reduce((sum, b) => sum + bs[b * 6 + i] / 5, 0);
+    const expected = Array.from({ length: 12 }, (_, k) => (xs[k] - mean(k % 6)) * ws[(k % 6) * 3 + 1]);
+    expectClose(result.values, expected, 1e-12);
+    expect(result.additivityError).toBeLessThan(1e-14);
+    expect(result.shape).toEqual([2, 6]);
+  });
+
+  test.each(methods)('%s of a constant is 0', async (_, method) => {
+    const { values, additivityError, expected } = await method(batch => w.full([batch.shape[0], 2], 0.7));
+    expect(plain(values)).toEqual(new Array(12).fill(0));
+    expect(additivityError).toBe(0);
+    expect(expected[0]).toBeCloseTo(0.7, 15);
+  });
+
+  test('the glove game: one left and two right gloves', async () => {
+    const { f, x } = gameOf(device, 3, ([left, right, other]) => Number(left && (right || other)));
+    for (const result of [await explain.exactShapley(f, x), await explain.kernelShap(f, x)]) {
+      expectClose(result.values, [4 / 6, 1 / 6, 1 / 6], 1e-12);
+    }
+  });
+
+  test('one player and two', async () => {
+    const one = gameOf(device, 1, ([a]) => (a ? 5 : 2));
+    const two = gameOf(device, 2, ([a, b]) => Number(a) + 10 * Number(a && b));
+    for (const method of [explain.exactShapley, explain.kernelShap, explain.permutationShapley]) {
+      expect(plain((await method(one.f, one.x)).values)).toEqual([3]);
+      expect((await method(two.f, two.x)).additivityError).toBe(0);
+    }
+    expectClose((await explain.kernelShap(two.f, two.x)).values, [6, 5], 1e-12);
+    expectClose((await explain.exactShapley(two.f, two.x)).values, [6, 5], 1e-12);
+  });
+});
+
+/** A random worth of each coalition. */
+const games = fc.integer({ min: 2, max: 7 }).chain(players =>
+  fc.record({
+    players: fc.constant(players),
+    worths: fc.array(fc.double({ min: -10, max: 10, noNaN: true }), {
+      minLength: 2 ** players,
+      maxLength: 2 ** players,
+    }),
+  }),
+);
+
+describe('the axioms, on random games', () => {
+  const check = (property: fc.IAsyncPropertyWithHooks<any>) => fc.assert(property, { numRuns: 25 });
+
+  test('KernelSHAP with every coalition is the Shapley value, and both add up', () =>
+    check(
+      fc.asyncProperty(games, async ({ players, worths }) => {
+        const { f, x } = gameOf(device, players, coalition => worths[codeOf(coalition)]);
+        const [exact, kernel] = [await explain.exactShapley(f, x), await explain.kernelShap(f, x)];
+        expect(kernel.isExact).toEqual([true]);
+        expectClose(kernel.values, exact.values, 1e-9);
+        expect(exact.additivityError).toBeLessThan(1e-12);
+        expect(kernel.additivityError).toBeLessThan(1e-12);
+        expect(exact.prediction[0] - exact.expected[0]).toBeCloseTo(worths[2 ** players - 1] - worths[0], 12);
+      }),
+    ));
+
+  test('players who add the same get the same; who adds nothing gets nothing', () =>
+    check(
+      fc.asyncProperty(games, async ({ players, worths }) => {
+        // The two last players count only by how many of them there are; one more makes no difference.
+        const worth = (coalition: readonly boolean[]) => {
+          const pair = Number(coalition[players - 2]) + Number(coalition[players - 1]);
+          return worths[codeOf([...coalition.slice(0, players - 2), pair > 0, pair > 1])];
+        };
+        const { f, x } = gameOf(device, players + 1, worth);
+        for (const { values } of [
+          await explain.exactShapley(f, x),
+          await explain.kernelShap(f, x),
+          await explain.permutationShapley(f, x, { permutations: 5 }),
+        ]) {
+          expect(Math.abs(values[players])).toBeLessThan(1e-9);
+        }
+        for (const { values } of [await explain.exactShapley(f, x), await explain.kernelShap(f, x)]) {
+          expect(Math.abs(values[players - 1] - values[players - 2])).toBeLessThan(1e-9);
+        }
+      }),
+    ));
+
+  test('the values of a sum of games are the sums of their values, in one run and for every class', () =>
+    check(
+      fc.asyncProperty(games, async ({ players, worths }) => {
+        const a = (coalition: readonly boolean[]) => worths[codeOf(coalition)];
+        const b = (coalition: readonly boolean[]) => Math.sin(codeOf(coalition));
+        const { f, x } = gameOf(device, players, a, b, coalition => a(coalition) - 2 * b(coalition));
+        const result = await explain.kernelShap(f, x, { samples: 6, target: 2 });
+        const [ofA, ofB] = [explain.forTarget(result, 0), explain.forTarget(result, 1)];
+        expectClose(
+          result.values,
+          ofA.values.map((value, i) => value - 2 * ofB.values[i]),
+          1e-9,
+        );
+        expect(plain(ofB.target)).toEqual([1]);
+        expect(ofA.prediction[0]).toBeCloseTo(worths[2 ** players - 1], 12);
+        expect(plain((await explain.kernelShap(f, x, { samples: 6, target: 1 })).values)).toEqual(plain(ofB.values));
+      }),
+    ));
+});
+
+for (const { name, device: opened } of await openTestDevices()) {
+  describe.skipIf(!opened)(`a convolutional network on ${name}`, () => {
+    const on = opened!;
+
+    test('all coalitions of up to ten players give the Shapley values', async () => {
+      const f = tangledNet(on, 8);
+      const x = random(on, [2, 9, 9, 2], 21, 0.7);
+      const background = random(on, [2, 9, 9, 2], 22, 0.7);
+      // The reference device is slow.
+      for (const count of name === 'reference' ? [3, 5] : [3, 10]) {
+        const options = { segments: stripes(count), baseline: background };
+        const [kernel, exact] = [await explain.kernelShap(f, x, options), await explain.exactShapley(f, x, options)];
+        kernel.images.forEach(({ values }, i) => {
+          expectClose(values, exact.images[i].values, 1e-5);
+        });
+        expect(Math.max(...exact.images[0].values.map(Math.abs))).toBeGreaterThan(0.1);
+        expect(kernel.additivityError).toBeLessThan(1e-12);
+      }
+      x.dispose();
+      background.dispose();
+    });
+
+    test('no tensors are left, and the model keeps its mode', async () => {
+      const model = cnn({ imageShape: [8, 8, 1], widths: [3, 4], hidden: 6 }).initialize({ seed: 1, device: on });
+      const x = w.randomUniform([2, 8, 8, 1], { seed: 3, device: on });
+      model.train();
+      const before = w.liveTensorCount();
+      const options = { segments: 'grid', segmentCount: 4, baseline: x } as const;
+      await explain.kernelShap(model, x, options);
+      await explain.exactShapley(model, x, options);
+      await explain.permutationShapley(model, x, { ...options, permutations: 3 });
+      await explain.occlusion(model, x, { window: 4, baseline: x });
+      await explain.featureAblation(model, x, options);
+      expect(w.liveTensorCount()).toBe(before);
+      expect(model.modules().every(({ isTraining }) => isTraining)).toBe(true);
+      model.dispose();
+      x.dispose();
+    });
+  });
+}
+
+describe('estimates', () => {
+  let wasm: w.Device;
+  let f: explain.Predict;
+  let x: w.Tensor;
+  beforeAll(async () => {
+    wasm = await openWasmDevice();
+    f = tangledNet(wasm, 8);
+    x = random(wasm, [2, 9, 9, 2], 21, 0.7);
+  });
+  afterAll(() => wasm.destroy());
+  const segments = stripes(13);
+
+  test('permutations come within their standard errors of the exact values', async () => {
+    const exact = await explain.exactShapley(f, x, { segments: stripes(9), target: 2 });
+    const sampled = await explain.permutationShapley(f, x, {
+      segments: stripes(9),
+      target: 2,
+      permutations: 120,
+      seed: 4,
+    });
+    let sum = 0;
+    sampled.images.forEach(({ values, standardError }, i) => {
+      for (let k = 0; k < values.length; k++) sum += ((values[k] - exact.images[i].values[k]) / standardError![k]) ** 2;
+    });
+    const rms = Math.sqrt(sum / (2 * exact.images[0].values.length));
+    expect(rms).toBeGreaterThan(0.6);
+    expect(rms).toBeLessThan(1.4);
+    expect(sampled.additivityError).toBeLessThan(1e-12);
+    expect(sampled.standardError.length).toBe(sampled.values.length);
+    // A player of nine pixels with two channels each: eighteen parts.
+    const [own] = sampled.playerValues;
+    expect(sampled.values[0] * 18).toBeCloseTo(own[0], 12);
+  });
+
+  test('KernelSHAP is the same for the same seed, another for another, whatever the batches', async () => {
+    const run = (seed: number, batchSize = 256) =>
+      explain.kernelShap(f, x, { segments, seed, samples: 300, batchSize });
+    const [a, b, c, d] = [await run(1), await run(1), await run(2), await run(1, 77)];
+    expect(a.values).toEqual(b.values);
+    expect(a.values).not.toEqual(c.values);
+    expectClose(d.values, a.values, 1e-12);
+    expect(a.isExact).toEqual([false, false]);
+    const alone = await explain.kernelShap(f, w.slice(x, [0, 0, 0, 0], [1, 9, 9, 2]), {
+      segments,
+      seed: 1,
+      samples: 300,
+    });
+    expect(plain(alone.playerValues[0])).toEqual(plain(a.playerValues[0]));
+  });
+
+  test('repeats have standard errors, which say how far off the mean is', async () => {
+    const options = { segments: stripes(12), samples: 150, repeats: 8 };
+    const mean = await explain.kernelShap(f, x, options);
+    const exact = await explain.exactShapley(f, x, options);
+    let sum = 0;
+    mean.images.forEach(({ values, standardError }, i) => {
+      for (let k = 0; k < values.length; k++) sum += ((values[k] - exact.images[i].values[k]) / standardError![k]) ** 2;
+    });
+    const rms = Math.sqrt(sum / (2 * mean.images[0].values.length));
+    expect(rms).toBeGreaterThan(0.5);
+    expect(rms).toBeLessThan(1.6);
+    expect(mean.additivityError).toBeLessThan(1e-12);
+    expect(mean.standardError!.length).toBe(mean.values.length);
+    expect((await explain.kernelShap(f, x, { segments: stripes(4), repeats: 3 })).standardError).toBeUndefined();
+  });
+
+  test('ten seeds of KernelSHAP and a thousand permutations agree within their standard errors', async () => {
+    const runs: explain.KernelShapAttribution[] = [];
+    for (let seed = 0; seed < 10; seed++) {
+      runs.push(await explain.kernelShap(f, x, { segments, seed, samples: 600, batchSize: 256 }));
+    }
+    const long = await explain.permutationShapley(f, x, { segments, permutations: 1000, batchSize: 256 });
+    let sum = 0;
+    long.images.forEach(({ values, standardError }, i) => {
+      for (let k = 0; k < values.length; k++) {
+        const mean = runs.reduce((total, run) => total + run.images[i].values[k] / 10, 0);
+        const variance = runs.reduce((total, run) => total + (run.images[i].values[k] - mean) ** 2 / 9 / 10, 0);
+        sum += (values[k] - mean) ** 2 / (variance + standardError![k] ** 2);
+      }
+    });
+    expect(Math.sqrt(sum / (2 * long.images[0].values.length))).toBeLessThan(1.5);
+  });
+});
+
+describe('pictures', () => {
+  test('flat images are no trouble: black on black, and black on black with SLIC', async () => {
+    const model = cnn({ imageShape: [8, 8, 1], widths: [3, 4], hidden: 6 }).initialize({ seed: 1 });
+    const black = w.zeros([1, 8, 8, 1]);
+    for (const segments of ['slic', 'grid', 'pixels'] as const) {
+      const { values, additivityError } = await explain.kernelShap(model, black, {
+        segments,
+        segmentCount: 9,
+        samples: 40,
+      });
+      expect(plain(values)).toEqual(new Array(64).fill(0));
+      expect(additivityError).toBe(0);
+    }
+    const grey = w.full([1, 8, 8, 1], 0.5);
+    for (const baseline of ['own-mean', 0] as const) {
+      const { values } = await explain.kernelShap(model, grey, { segmentCount: 9, samples: 40, baseline });
+      expect(plain(values).every(Number.isFinite)).toBe(true);
+    }
+    model.dispose();
+  });
+
+  test('any score can be explained, of any class', async () => {
+    const logits = tangledNet(device, 8);
+    const x = random(device, [1, 9, 9, 2], 21, 0.7);
+    const f = (batch: w.Tensor) => w.softmax(logits(batch));
+    const result = await explain.kernelShap(f, x, { segments: stripes(5), target: 4 });
+    const classes = result.images[0].present.length;
+    // Probabilities of all classes sum to 1 in every coalition, so the values of all classes cancel.
+    for (let i = 0; i < 5; i++) {
+      let sum = 0;
+      for (let c = 0; c < classes; c++) sum += result.images[0].values[c * 5 + i];
+      expect(Math.abs(sum)).toBeLessThan(1e-12);
+    }
+    expect(plain(result.target)).toEqual([4]);
+    expect(result.predicted[0]).toBe((await explain.saliency(logits, x)).predicted[0]);
+  });
+});
+
+describe('mistakes', () => {
+  const f = (x: w.Tensor) => w.sum(x, 1, true);
+  const x = w.ones([1, 17]);
+  test.each([
+    ['17 players by definition', () => explain.exactShapley(f, x), /limit is 16/],
+    ['a class there is not', () => explain.kernelShap(f, x, { target: 1 }), /no class 1/],
+    ['one coalition', () => explain.kernelShap(f, x, { samples: 1 }), /at least 2, not 1/],
+    ['no repeats', () => explain.kernelShap(f, x, { repeats: 0 }), /repeats/],
+    ['one permutation', () => explain.permutationShapley(f, x, { permutations: 1 }), /permutations/],
+    ['a seed that is none', () => explain.kernelShap(f, x, { seed: -1 }), /seed/],
+    ['a batch of none', () => explain.kernelShap(f, x, { batchSize: 0 }), /batchSize/],
+    ['superpixels of rows', () => explain.kernelShap(f, x, { segments: 'slic' }), /\[N, H, W, C\]/],
+    ['integers', () => explain.kernelShap(f, w.tensor(Int32Array.of(1, 2), [1, 2])), /float32/],
+  ])('%s: a sentence', async (_, run, message) => {
+    await expect(run()).rejects.toThrow(message);
+  });
+});
