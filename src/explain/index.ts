@@ -10,6 +10,7 @@ export {
   pixelPlayers,
 } from './coalitions.ts';
 export * from './deep-shap.ts';
+export * from './exciting-images.ts';
 export * from './global-shap.ts';
 export {
   guidedBackprop,
