@@ -108,6 +108,8 @@ const all: ConformanceCase[] = [
   ...family([3, 257], 'relu', false),
   ...family([7, 1028], 'none', true),
   ...family([4, 33, 31, 20], 'relu', true),
+  ...family([5, 15, 13, 64], 'relu', false),
+  ...family([3, 9, 7, 128], 'relu', false),
   ...family([2, 64, 64, 12], 'none', false),
   ...family([65_539, 4], 'relu', false),
   ...family([70_001, 1], 'relu', true),

@@ -108,9 +108,17 @@ export function finishStatisticsProgram({ channels, width, fold, tailRows }: Row
         };
         const tailAt = (row: number) => lanes.load(tail.add(channel), row * stride).sub(base);
 
+        // Kahan's sum: hundreds of partials of one sign would cost the mean its last digits.
+        const compensation = f.let(lanes.all(0));
+        const addToTotal = (value: F32x4) => {
+          const term = f.let(value.sub(compensation));
+          const next = f.let(total.add(term));
+          f.set(compensation, next.sub(total).sub(term));
+          f.set(total, next);
+        };
         f.set(total, lanes.all(0));
-        forEachPartial((_, mean, n) => f.set(total, total.add(mean.mul(n))));
-        for (let row = 0; row < tailRows; row++) f.set(total, total.add(tailAt(row)));
+        forEachPartial((_, mean, n) => addToTotal(mean.mul(n)));
+        for (let row = 0; row < tailRows; row++) addToTotal(tailAt(row));
         const offset = f.let(total.div(lanes.all(a.count)));
         const mean = f.let(base.add(offset));
 

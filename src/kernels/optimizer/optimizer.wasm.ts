@@ -1,7 +1,8 @@
 /**
- * Optimizer steps in WebAssembly. A task is a vector of four elements; the formulas are written once, as a function from
- * the loaded vectors to the new ones. The last vector of an array whose length is not a multiple of four is loaded whole
- * (arrays are padded) and stored as far as the array goes, in a loop of its own.
+ * Optimizer steps in WebAssembly. A task is four vectors of four elements, written out, so that the addresses, the loop and
+ * V8's check for interrupts are paid once per task; the formulas are written once, as a function from the loaded vectors to
+ * the new ones. What is left of the array goes vector by vector; if its length is not a multiple of four, the last vector
+ * is loaded whole (arrays are padded) and stored as far as the array goes.
  */
 import { input, output, type Spec, type WasmArgument, type WasmVariant } from '../../devices/kernel.ts';
 import { sizeOf } from '../../devices/shape.ts';
@@ -17,8 +18,11 @@ import {
 } from '../../devices/wasm/assembler/module.ts';
 import type { AdamParams, ClipParams, EmaParams, SgdParams } from './optimizer.ts';
 
+/** Vectors of a task. */
+const VECTORS = 4;
+const TASK_BYTES = 16 * VECTORS;
 /** Fewest tasks worth a second thread. */
-const GRAIN = 8192;
+const GRAIN = 8192 / VECTORS;
 
 /**
  * Emits the loop over tasks.
@@ -31,26 +35,35 @@ function forEachVector(
   updates: readonly I32[],
   step: (read: F32x4[], old: F32x4[]) => F32x4[],
 ): void {
-  const run = (task: I32): [I32, F32x4[]] => {
-    const at = f.let(task.shl(4));
-    const load = (array: I32): F32x4 => f.let(array.add(at).f32x4());
-    return [at, step(reads.map(load), updates.map(load)).map(value => f.let(value))];
+  const first = f.let(start.mul(TASK_BYTES));
+  const [readPointers, updatePointers] = [reads, updates].map(arrays => arrays.map(array => f.let(array.add(first))));
+  const pointers = [...readPointers, ...updatePointers];
+  const stepAt = (offset: number): F32x4[] => {
+    const load = (pointer: I32): F32x4 => f.let(pointer.f32x4(offset));
+    return step(readPointers.map(load), updatePointers.map(load)).map(value => f.let(value));
   };
-  const full = f.let(length.shrU(2));
-  const whole = f.let(end.lt(full).select(end, full));
-  f.for(start, whole, 1, task => {
-    const [at, values] = run(task);
-    values.forEach((value, index) => {
-      f.store(updates[index].add(at), value);
-    });
-  });
-  f.for(f.let(start.gt(whole).select(start, whole)), end, 1, task => {
-    const [at, values] = run(task);
-    const left = f.let(length.and(3));
-    values.forEach((value, index) => {
-      for (let lane = 0; lane < 3; lane++) {
-        f.if(left.gt(lane), () => f.storeLane(updates[index].add(at), value, lane, 4 * lane));
-      }
+  const vectors = (count: number): void => {
+    for (let v = 0; v < count; v++) {
+      stepAt(16 * v).forEach((value, index) => {
+        f.store(updatePointers[index], value, 16 * v);
+      });
+    }
+    for (const pointer of pointers) f.advance(pointer, 16 * count);
+  };
+  const full = f.let(length.divU(4 * VECTORS));
+  const whole = f.let(end.lt(full).select(end, full).sub(start));
+  f.if(whole.gt(0), () => f.repeat(whole, () => vectors(VECTORS)));
+  f.if(end.gt(full), () => {
+    const left = f.let(length.sub(full.mul(4 * VECTORS)));
+    const single = f.let(left.shrU(2));
+    f.if(single, () => f.repeat(single, () => vectors(1)));
+    const lanes = f.let(left.and(3));
+    f.if(lanes, () => {
+      stepAt(0).forEach((value, index) => {
+        for (let lane = 0; lane < 3; lane++) {
+          f.if(lanes.gt(lane), () => f.storeLane(updatePointers[index], value, lane, 4 * lane));
+        }
+      });
     });
   });
 }
@@ -67,7 +80,7 @@ function variant<P>(
       const length = lengthOf(specs, params);
       const args = [length, ...argumentsOf(params)];
       const program = programOf(params);
-      return { passes: [{ program, entry: 'run', tasks: Math.ceil(length / 4), args, grain: GRAIN }] };
+      return { passes: [{ program, entry: 'run', tasks: Math.ceil(length / (4 * VECTORS)), args, grain: GRAIN }] };
     },
   };
 }
