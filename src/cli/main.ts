@@ -6,6 +6,7 @@ import { dataCommand } from './data.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
+import { exploreCommand } from './explore.ts';
 import { predictCommand } from './predict.ts';
 import { robustnessCommand } from './robustness.ts';
 import { runCommand } from './run.ts';
@@ -23,6 +24,7 @@ const program = new Command('weft')
 for (const command of [
   runCommand,
   dataCommand,
+  exploreCommand,
   trainCommand,
   evaluateCommand,
   explainCommand,

@@ -71,14 +71,17 @@ export interface LabelCandidate {
   readonly agreeing: number;
   /** The neighbours, nearest first. */
   readonly neighbours: readonly { readonly index: number; readonly label: number; readonly distance: number }[];
+  /** Share of its class's images that their neighbours take for the suggested class: the rarer, the more it says. */
+  readonly commonness: number;
   /** Distance to the neighbours over the usual distance in the suggested class: below 1 it lies in the thick of it. */
   readonly remoteness: number;
 }
 
 /**
- * Images none of whose neighbours has their own class while nearly all (nine in ten) agree on another; those that lie
- * deepest inside it first. That is a reason to look at a label, not to change it: where classes overlap, a rightly named
- * shirt lies among T-shirts.
+ * Images none of whose neighbours has their own class while nearly all (nine in ten) agree on another. That is a reason to
+ * look at a label, not to change it: where classes overlap, a rightly named shirt lies among T-shirts. So the rarest
+ * confusions come first (a pullover among dresses before a coat among pullovers), and of one kind those that lie deepest
+ * inside the other class.
  */
 export function labelCandidates(neighbours: Neighbours, labels: ArrayLike<number>, classes: number): LabelCandidate[] {
   const { count, k, indices, distances } = neighbours;
@@ -92,6 +95,8 @@ export function labelCandidates(neighbours: Neighbours, labels: ArrayLike<number
     const own = meanDistance.filter((_, i) => labels[i] === label).sort();
     return own.length === 0 ? 0 : own[own.length >> 1];
   });
+  const { votes } = classOverlap(neighbours, labels, classes);
+  const sizes = votes.map(row => row.reduce((sum, images) => sum + images));
   const found: LabelCandidate[] = [];
   for (let i = 0; i < count; i++) {
     const suggested = voted[i];
@@ -103,8 +108,9 @@ export function labelCandidates(neighbours: Neighbours, labels: ArrayLike<number
     }));
     const agreeing = own.filter(({ label }) => label === suggested).length;
     if (own.some(({ label }) => label === labels[i]) || agreeing < 0.9 * k) continue;
+    const commonness = votes[labels[i]][suggested] / sizes[labels[i]];
     const remoteness = usual[suggested] > 0 ? meanDistance[i] / usual[suggested] : 0;
-    found.push({ index: i, label: labels[i], suggested, agreeing, neighbours: own, remoteness });
+    found.push({ index: i, label: labels[i], suggested, agreeing, neighbours: own, commonness, remoteness });
   }
-  return found.sort((a, b) => b.agreeing - a.agreeing || a.remoteness - b.remoteness);
+  return found.sort((a, b) => a.commonness - b.commonness || a.remoteness - b.remoteness);
 }
