@@ -8,7 +8,7 @@ import type { DType, TypedArray } from '../devices/dtype.ts';
 import { UsageError } from '../devices/errors.ts';
 import { formatShape, type Shape, sizeOf } from '../devices/shape.ts';
 import { release, type Storage } from '../devices/storage.ts';
-import { registerInScope } from './lifetime.ts';
+import { Disposable, registerInScope } from './lifetime.ts';
 
 /** What the tape hangs on a tensor: counted like storage, so that dropping the last tensor frees what was saved. */
 export interface GraphNode {
@@ -33,13 +33,14 @@ const abandoned = new FinalizationRegistry<Holdings>(holdings => {
 /** Nested arrays of numbers, as deep as the tensor's rank. */
 export type NestedArray = number | NestedArray[];
 
-export class Tensor implements Operand {
+export class Tensor extends Disposable implements Operand {
   readonly shape: Shape;
   readonly #holdings: Holdings;
   #disposed = false;
 
   /** Takes over one reference of `storage` (and of `node`). Use `tensor()`, `zeros()` and the operations instead. */
   constructor(storage: Storage, shape: Shape, node?: GraphNode) {
+    super();
     this.shape = shape;
     this.#holdings = { storage, node };
     liveTensors++;
@@ -104,7 +105,7 @@ export class Tensor implements Operand {
   }
 
   /** Lets go of the storage. Doing it twice is harmless; using the tensor afterwards throws. */
-  dispose(): void {
+  override dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     liveTensors--;

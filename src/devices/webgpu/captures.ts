@@ -60,13 +60,7 @@ export class RecordedCapture implements Capture {
   replay(): void {
     if (this.#disposed) throw new DeviceError('replay: this capture has been disposed.');
     this.#owner.checkAlive();
-    const recorder = this.#recorder;
-    for (const step of this.steps) {
-      if ('dispatch' in step) recorder.encode(step.dispatch);
-      else recorder.encodeCopy(step.copy);
-    }
-    // Submitted at once, so that a later write to an input cannot overtake it.
-    recorder.flush();
+    this.#recorder.replay(this.steps);
   }
 
   dispose(): void {

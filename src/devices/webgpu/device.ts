@@ -346,9 +346,11 @@ export class WebGpuDevice implements Device {
     this.gpu.destroy();
   }
 
-  /** Counts for tests and tools: pipelines and bind groups made so far, submissions the GPU has not finished. */
-  statistics(): { pipelines: number; bindGroups: number; submissions: number; inFlight: number } {
+  /** Counts for tests and tools: what was made so far, and submissions the GPU has not finished. */
+  statistics() {
     return {
+      buffers: this.#nextBufferId,
+      uniforms: this.#uniforms.size,
       pipelines: this.#pipelines.size,
       bindGroups: this.#dispatches.created,
       submissions: this.#recorder.batch - 1,

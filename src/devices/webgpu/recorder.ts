@@ -20,7 +20,17 @@ export interface BufferCopy {
   readonly size: number;
 }
 
-export type Step = { readonly dispatch: Dispatch } | { readonly copy: BufferCopy };
+/** One of the two. */
+export interface Step {
+  readonly dispatch: Dispatch | undefined;
+  readonly copy: BufferCopy | undefined;
+}
+
+/**
+ * Dispatches per submission of a replay. More than in a batch, because a submission with its encoder, error scope and
+ * completion costs as much as five dispatches, and the next replay is encoded while this one runs.
+ */
+const REPLAY_BATCH = 128;
 
 /** Times dispatches one by one; see `profiler.ts`. */
 export interface DispatchTimer {
@@ -64,12 +74,11 @@ export class Recorder {
 
   /** Records one dispatch. */
   dispatch(dispatch: Dispatch): void {
-    this.steps?.push({ dispatch });
-    this.encode(dispatch);
+    this.steps?.push({ dispatch, copy: undefined });
+    this.#encode(dispatch);
   }
 
-  /** Encodes a dispatch without keeping it for a capture: the inner loop of replay. */
-  encode(dispatch: Dispatch): void {
+  #encode(dispatch: Dispatch): void {
     const { pass, group } = dispatch;
     const encoder = this.#begin();
     if (this.timer) {
@@ -81,18 +90,57 @@ export class Recorder {
     const { gpu } = pass.pipeline;
     if (gpu !== this.#pipeline) this.#pass!.setPipeline((this.#pipeline = gpu));
     this.#pass!.setBindGroup(0, group);
-    const [x, y, z] = pass.workgroups;
-    this.#pass!.dispatchWorkgroups(x, y, z);
+    dispatchOn(this.#pass!, pass);
     if (this.#plans.push(pass.plan) >= this.#batchSize || this.timer?.alone) this.flush();
   }
 
   /** Records a copy between two different buffers; offsets and size are multiples of 4. */
   copy(copy: BufferCopy): void {
-    this.steps?.push({ copy });
-    this.encodeCopy(copy);
+    this.steps?.push({ dispatch: undefined, copy });
+    this.#encodeCopy(copy);
   }
 
-  encodeCopy({ from, fromOffset, to, toOffset, size }: BufferCopy): void {
+  /**
+   * Encodes recorded steps and submits them, so that a later write to one of their inputs cannot overtake them. This loop
+   * is all that the host does in a replayed training step; it makes calls of the driver and nothing else.
+   */
+  replay(steps: readonly Step[]): void {
+    this.flush();
+    for (let start = 0; start < steps.length; start += REPLAY_BATCH) {
+      const end = Math.min(start + REPLAY_BATCH, steps.length);
+      if (this.timer) {
+        for (let i = start; i < end; i++) {
+          const { dispatch, copy } = steps[i];
+          if (dispatch) this.#encode(dispatch);
+          else this.#encodeCopy(copy!);
+        }
+        this.flush();
+        continue;
+      }
+      const encoder = this.#begin();
+      let encoding: GPUComputePassEncoder | undefined;
+      let pipeline: GPUComputePipeline | undefined;
+      for (let i = start; i < end; i++) {
+        const { dispatch, copy } = steps[i];
+        if (dispatch) {
+          const { pass, group } = dispatch;
+          encoding ??= encoder.beginComputePass();
+          if (pass.pipeline.gpu !== pipeline) encoding.setPipeline((pipeline = pass.pipeline.gpu));
+          encoding.setBindGroup(0, group);
+          dispatchOn(encoding, pass);
+        } else {
+          encoding?.end();
+          encoding = pipeline = undefined;
+          const { from, fromOffset, to, toOffset, size } = copy!;
+          encoder.copyBufferToBuffer(from.gpu, fromOffset, to.gpu, toOffset, size);
+        }
+      }
+      encoding?.end();
+      this.#submit(encoder, () => steps.slice(start, end).flatMap(({ dispatch }) => dispatch?.pass.plan ?? []));
+    }
+  }
+
+  #encodeCopy({ from, fromOffset, to, toOffset, size }: BufferCopy): void {
     const encoder = this.#begin();
     this.#endPass();
     encoder.copyBufferToBuffer(from.gpu, fromOffset, to.gpu, toOffset, size);
@@ -105,12 +153,18 @@ export class Recorder {
     const encoder = this.#encoder;
     if (!encoder) return;
     this.#endPass();
+    const plans = this.#plans;
+    this.#plans = [];
+    this.#submit(encoder, () => plans);
+  }
+
+  /** @param plans what the batch runs, asked for when something went wrong in it */
+  #submit(encoder: GPUCommandEncoder, plans: () => readonly PreparedPlan[]): void {
     this.timer?.beforeSubmit(encoder);
     this.#device.queue.submit([encoder.finish()]);
-    const plans = this.#plans;
     this.#failures.watch(
       this.#device.popErrorScope().then(
-        error => (error ? new DeviceError(`${describeBatch(plans)} failed: ${tidy(error.message)}`) : undefined),
+        error => (error ? new DeviceError(`${describeBatch(plans())} failed: ${tidy(error.message)}`) : undefined),
         () => undefined, // The device is lost, which is reported by itself.
       ),
     );
@@ -119,7 +173,6 @@ export class Recorder {
     void done.then(() => this.#inFlight.splice(this.#inFlight.indexOf(done), 1));
     this.timer?.afterSubmit(done);
     this.#encoder = undefined;
-    this.#plans = [];
     this.batch++;
   }
 
@@ -144,6 +197,12 @@ export class Recorder {
     this.#pass = undefined;
     this.#pipeline = undefined;
   }
+}
+
+/** The shortest call that says the grid: each argument costs a tenth of a microsecond. */
+function dispatchOn(encoder: GPUComputePassEncoder, { workgroups: [x, y, z] }: Dispatch['pass']): void {
+  if (y === 1 && z === 1) encoder.dispatchWorkgroups(x);
+  else encoder.dispatchWorkgroups(x, y, z);
 }
 
 function describeBatch(plans: readonly PreparedPlan[]): string {

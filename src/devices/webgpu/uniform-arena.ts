@@ -27,6 +27,10 @@ export class UniformArena {
     this.#device = device;
   }
 
+  get size(): number {
+    return this.#slots.size;
+  }
+
   get isFull(): boolean {
     return this.#slots.size >= MAX_SLOTS;
   }
