@@ -57,7 +57,7 @@ function lavapipeManifest() {
 }
 
 /** The regular files of a tar archive (POSIX ustar, short names). */
-function* tarEntries(archive) {
+export function* tarEntries(archive) {
   const text = (start, length) => archive.toString('latin1', start, start + length).replace(/\0[\s\S]*$/, '');
   for (let at = 0; at + 512 <= archive.length && archive[at] !== 0; ) {
     const size = Number.parseInt(text(at + 124, 12), 8);

@@ -196,7 +196,7 @@ export async function tuneStudy(options: TuneOptions, session: Session): Promise
     const { trials: _, of: __, batch: ___, ...described } = identity;
     const result: TuneResult = {
       ...described,
-      unit: 'epochs',
+      unit: 'epoch',
       trials: finished,
       effects: marginalEffects(space, finished),
       best: best?.id ?? null,

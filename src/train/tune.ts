@@ -216,7 +216,7 @@ export interface TuneResult {
   readonly heldOutImages: number;
   readonly space: readonly Dimension[];
   readonly halving: Halving;
-  /** What a budget counts. */
+  /** What a budget counts one of. */
   readonly unit: string;
   readonly trials: readonly Trial[];
   readonly effects: readonly OptionEffect[];

@@ -25,6 +25,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(all / 60)}:${String(all % 60).padStart(2, '0')} min`;
 }
 
+/** 1 epoch, 3 epochs. */
+export const counted = (number: number, unit: string): string => `${whole(number)} ${unit}${number === 1 ? '' : 's'}`;
+
 /** A figure with the words that go with it. */
 export function shown(figure: FigureSource, file: string, caption: string, width?: number): Block {
   const content = figure(file);

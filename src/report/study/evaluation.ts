@@ -69,7 +69,7 @@ export function evaluationSection(result: EvaluationResult, read: FigureSource):
       kind: 'text',
       text:
         `${whole(testImages)} test images were shown to each network once, after every decision had been made. An accuracy is an ` +
-        'estimate: the interval says within which range it would fall for other images of the same kind, 19 times in 20.',
+        'estimate: intervals made like these hold the accuracy over all images of this kind 19 times in 20.',
     },
     {
       kind: 'facts',

@@ -6,7 +6,7 @@ import * as Plot from '@observablehq/plot';
 import { type OptionEffect, optionOf, ranking, type Trial, type TuneResult } from '../../train/tune.ts';
 import { BLUE, figure, ORANGE } from '../figure.ts';
 import type { Block, Section } from '../html.ts';
-import { duration, type FigureSource, percent, shown, whole } from './chapter.ts';
+import { counted, duration, type FigureSource, percent, shown, whole } from './chapter.ts';
 
 const EFFECTS = 'effects.svg';
 const LADDER = 'ladder.svg';
@@ -35,18 +35,12 @@ function effectsChart({ space, trials, effects, halving, unit }: TuneResult): st
     const isLast = index === space.length - 1;
     return {
       width: 460,
-      height: 30 + 26 * own.length + (isLast ? 34 : 8),
+      height: 34 + 26 * own.length + (isLast ? 34 : 4),
       marginLeft: 112,
       marginRight: 14,
-      marginTop: 24,
-      marginBottom: isLast ? 36 : 10,
-      x: {
-        domain,
-        grid: true,
-        ticks: 6,
-        label: isLast ? 'held-out accuracy (%)' : null,
-        ...(isLast ? {} : { tickFormat: '' }),
-      },
+      marginTop: 26,
+      marginBottom: isLast ? 36 : 4,
+      x: { domain, grid: true, ticks: 6, ...(isLast ? { label: 'held-out accuracy (%)' } : { axis: null }) },
       y: { domain: own.map(({ option }) => option), label: name, labelAnchor: 'top', labelArrow: 'none', tickSize: 0 },
       marks: [
         Plot.link(
@@ -74,7 +68,7 @@ function effectsChart({ space, trials, effects, halving, unit }: TuneResult): st
       { name: 'a trial', color: ORANGE },
       { name: 'mean, and one standard deviation', color: BLUE },
     ],
-    note: `All trials after ${halving.budgets[0]} ${unit}.`,
+    note: `All trials after ${counted(halving.budgets[0], unit)}.`,
   });
 }
 
@@ -93,7 +87,7 @@ function ladderChart({ trials, best, halving, unit }: TuneResult): string {
     marginRight: 14,
     marginTop: 26,
     marginBottom: 36,
-    x: { type: 'log', ticks: [...halving.budgets], tickFormat: 'd', label: unit },
+    x: { type: 'log', ticks: [...halving.budgets], tickFormat: 'd', label: `${unit}s` },
     y: { grid: true, nice: true, ticks: 5, label: 'held-out accuracy (%)' },
     marks: [
       Plot.line(others, { ...place, z: 'id', stroke: 'currentColor', strokeOpacity: 0.3 }),
@@ -112,6 +106,13 @@ function ladderChart({ trials, best, halving, unit }: TuneResult): string {
   });
 }
 
+/** How the rounds follow each other. */
+function goingOn({ budgets, eta }: TuneResult['halving'], unit: string): string {
+  const [first, ...later] = budgets.map(budget => counted(budget, unit));
+  if (later.length === 0) return `Each was trained for ${first}.`;
+  return `After ${first} one in ${eta} went on, from a fresh start, to ${later.join(', then ')}.`;
+}
+
 /** The chapter of a search. */
 export function tuningSection(result: TuneResult, read: FigureSource): Section {
   const { trials, halving, space, unit, heldOutImages, trainImages, model, best, seconds } = result;
@@ -128,8 +129,7 @@ export function tuningSection(result: TuneResult, read: FigureSource): Section {
       text:
         `Before trusting the options of a network one may ask what they do. ${trials.length} small variants of ${model} were drawn at ` +
         `random (every option equally often) and trained on ${whole(trainImages)} training images; ${whole(heldOutImages)} other ` +
-        `training images judged them. After ${halving.budgets[0]} ${unit} one in ${halving.eta} went on to ` +
-        `${halving.budgets.slice(1).join(', then ')} ${unit} from a fresh start. The test images took no part.`,
+        `training images judged them. ${goingOn(halving, unit)} The test images took no part.`,
     },
     {
       kind: 'facts',
@@ -144,7 +144,7 @@ export function tuningSection(result: TuneResult, read: FigureSource): Section {
               {
                 name: 'Best, held-out accuracy',
                 value: percent(last.accuracy!),
-                detail: `after ${last.budget} ${unit}`,
+                detail: `after ${counted(last.budget, unit)}`,
               },
             ]
           : []),
@@ -173,7 +173,7 @@ export function tuningSection(result: TuneResult, read: FigureSource): Section {
       ),
       {
         kind: 'table',
-        caption: `What each option did: held-out accuracy after ${halving.budgets[0]} ${unit}, over all trials that have it`,
+        caption: `What each option did: held-out accuracy after ${counted(halving.budgets[0], unit)}, over all trials that have it`,
         columns: ['option of', 'option', 'trials', 'mean (%)', 'sd', 'least', 'greatest'],
         rows: result.effects.map(({ dimension, option, trials: count, mean, spread, least, greatest }) => [
           dimension,
@@ -187,7 +187,7 @@ export function tuningSection(result: TuneResult, read: FigureSource): Section {
   blocks.push({
     kind: 'table',
     caption: 'Every trial, the best first: held-out accuracy (%) after each round',
-    columns: [...space.map(({ name }) => name), ...halving.budgets.map(budget => `${budget} ${unit}`), 'seconds'],
+    columns: [...space.map(({ name }) => name), ...halving.budgets.map(budget => counted(budget, unit)), 'seconds'],
     rows: order.map(({ choice, attempts }) => [
       ...space.map(({ name }) => String(choice[name])),
       ...halving.budgets.map((_, rung) => {
