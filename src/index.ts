@@ -7,5 +7,5 @@ export { openDevice } from './devices/open.ts';
 export type { Shape } from './devices/shape.ts';
 export * from './tensor/creation.ts';
 export { getDevice, setDevice, withDevice } from './tensor/current-device.ts';
-export { dispose, keep, tidy } from './tensor/lifetime.ts';
+export { dispose, keep, tidy, tidyUntilSettled } from './tensor/lifetime.ts';
 export { liveTensorCount, type NestedArray, Tensor } from './tensor/tensor.ts';

@@ -34,15 +34,15 @@ export interface CoalitionOptions {
   readonly batchSize?: number;
 }
 
-/** Every pixel (all its channels) of an image [1, H, W, C] a player of its own; every value of an input [1, features]. */
+/** Every pixel (all its channels) of an image [1, H, W, C] a player of its own; every value of any other input. */
 export function pixelPlayers({ shape }: Pick<Tensor, 'shape'>): Players {
   const count = pixelCount(shape);
   return { labels: Int32Array.from({ length: count }, (_, i) => i), count };
 }
 
-/** Without the channels of [1, H, W, C]; every value of [1, features]. */
+/** H W of [1, H, W, C]; every value of any other input. */
 function pixelCount(shape: Shape): number {
-  return sizeOf(shape.slice(1, shape.length > 2 ? -1 : undefined));
+  return sizeOf(shape.slice(1, shape.length === 4 ? 3 : undefined));
 }
 
 /** Throws unless `players` divide an image [1, ...] among them, each player getting something. */

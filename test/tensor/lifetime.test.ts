@@ -94,6 +94,25 @@ for (const { name, device } of await openTestDevices()) {
       expect(() => w.withDevice(device!, async () => 1)).toThrow('withDevice: the function returned a promise');
     });
 
+    test('tidyUntilSettled frees what asynchronous work made at first, once it is done or has failed', async () => {
+      const before = [live(), w.liveTensorCount()];
+      let kept: w.Tensor | undefined;
+      const work = async (fails: boolean) => {
+        const sum = w.add(vector(), w.exp(vector()));
+        kept ??= w.keep(vector());
+        await Promise.resolve();
+        expect(sum.isDisposed).toBe(false);
+        if (fails) throw new Error('no');
+        return { sum };
+      };
+      const { sum } = await w.tidyUntilSettled(() => work(false));
+      await expect(w.tidyUntilSettled(() => work(true))).rejects.toThrow('no');
+      const alike = await w.tidyUntilSettled(() => w.exp(vector()));
+      expect([live() - before[0], w.liveTensorCount() - before[1]]).toEqual([3, 3]);
+      w.dispose(sum, kept, alike);
+      expect([live() - before[0], w.liveTensorCount() - before[1]]).toEqual([0, 0]);
+    });
+
     test('an operation that is refused leaves nothing behind', () => {
       const [a, b] = [w.zeros([2, 3], { device }), w.zeros([4, 5], { device })];
       leaves(0, () => {
