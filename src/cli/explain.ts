@@ -22,6 +22,8 @@ import { buildModel, type Module } from '../nn/index.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { loadCheckpoint, readCheckpointInfo } from '../train/checkpoint.node.ts';
 import { predictedClasses, predictLogits, softmaxRows } from '../train/index.ts';
+import { noteTestSetUse } from '../train/test-set-ledger.node.ts';
+import { type ChosenImages, chooseImages } from './chosen-images.ts';
 import { type ExplainedRow, writeExplanationPage } from './explanation-page.ts';
 import { type ImageSelection, imageSelection } from './image-selection.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
@@ -35,7 +37,8 @@ interface ExplainCommandOptions extends SharedOptions {
   readonly images: ImageSelection;
   readonly methods: readonly string[];
   readonly layer?: string;
-  readonly target: 'predicted' | 'true' | 'both' | number;
+  /** Default: predicted; both where mistakes are asked for. */
+  readonly target?: 'predicted' | 'true' | 'both' | number;
   readonly background: number;
 }
 
@@ -62,7 +65,7 @@ function methodList(text: string): string[] {
   return [...new Set(names)];
 }
 
-function targetOption(text: string): ExplainCommandOptions['target'] {
+function targetOption(text: string): NonNullable<ExplainCommandOptions['target']> {
   if (text === 'predicted' || text === 'true' || text === 'both') return text;
   const label = CLASS_NAMES.findIndex(name => name.toLowerCase() === text.toLowerCase());
   if (label >= 0) return label;
@@ -73,14 +76,18 @@ function targetOption(text: string): ExplainCommandOptions['target'] {
 export const explainCommand = withSharedOptions(new Command('explain'))
   .description('explain what a checkpoint sees in chosen images')
   .requiredOption('--checkpoint <file>', 'a .safetensors file written by weft train, or pretrained:NAME')
-  .option('--images <selection>', 'test:0-15, train:3,7,20-29', imageSelection, imageSelection('test:0-7'))
+  .option(
+    '--images <selection>',
+    'test:0-15, train:3,7,20-29, mistakes:8 (the surest ones among the test images), photo.jpg, or several of these',
+    imageSelection,
+    imageSelection('test:0-7'),
+  )
   .option('--methods <names>', `all, or a list of ${METHOD_NAMES.join(', ')}`, methodList, DEFAULT_METHODS)
   .option('--layer <path>', 'layer of the class activation maps (default: the last convolutional stage)')
   .option(
     '--target <class>',
-    'predicted, true, both (two rows for a mistake), or a class by number or name',
+    'predicted (default), true, both (two rows for a mistake; default with mistakes:N), or a class by number or name',
     targetOption,
-    'predicted',
   )
   .option('--background <n>', 'training images that SHAP compares with', wholeNumber(1), 50)
   .action(async (options: ExplainCommandOptions) => {
@@ -109,22 +116,23 @@ async function explainImages(options: ExplainCommandOptions, session: Session) {
   const { device, progress } = session;
   const info = await readCheckpointInfo(options.checkpoint);
   const data = await obtainData(options, progress);
-  const set = data[options.images.split];
-  const beyond = options.images.indices.find(index => index >= set.count);
-  if (beyond !== undefined) {
-    throw new UsageError(`explain: there is no image ${beyond} among the ${set.count} ${options.images.split} images.`);
-  }
   const out = options.out ?? 'runs/explain';
   await mkdir(join(out, 'maps'), { recursive: true });
   await mkdir(join(out, 'figures'), { recursive: true });
   const model = buildModel(info.model).initialize({ device });
   await loadCheckpoint(options.checkpoint, model);
   model.eval();
-  const images = new DeviceDataset(set, device);
   const background = backgroundImages(data, options, device);
+  let images: DeviceDataset | undefined;
   try {
-    const rows = await explainedRows(model, images, set.labels, options);
-    const x = images.batch(rows.map(({ index }) => index)).images;
+    const chosen = await chooseImages(options.images, data, model, session);
+    if (chosen.testAccuracy) {
+      const use = { command: 'explain', model: info.model.name, checkpoint: options.checkpoint };
+      await noteTestSetUse(out, { ...use, sampleData: data.isSample, ...chosen.testAccuracy });
+    }
+    images = new DeviceDataset(chosen.set, device);
+    const rows = await explainedRows(model, images, chosen, options);
+    const x = images.batch(rows.map(({ place }) => place)).images;
     const attributions: Attribution[] = [];
     const methods: MethodResult[] = [];
     for (const name of options.methods) {
@@ -152,7 +160,9 @@ async function explainImages(options: ExplainCommandOptions, session: Session) {
     const pictures = { values: await x.data(), shape: x.shape };
     x.dispose();
     const title = `What ${info.model.name} looks at`;
-    const page = await writeExplanationPage(out, { title, rows, pictures, attributions, isSample: data.isSample });
+    const photos = chosen.images.flatMap(({ source, photo }) => (photo ? [{ source, photo }] : []));
+    const { isSample } = data;
+    const page = await writeExplanationPage(out, { title, rows, pictures, attributions, isSample, photos });
     const result = {
       device: device.kind,
       adapter: device.info.description,
@@ -161,7 +171,7 @@ async function explainImages(options: ExplainCommandOptions, session: Session) {
       seed: options.seed,
       sampleData: data.isSample,
       background: options.background,
-      images: rows,
+      images: rows.map(({ place, ...row }) => row),
       methods,
       page,
     };
@@ -169,7 +179,7 @@ async function explainImages(options: ExplainCommandOptions, session: Session) {
     return result;
   } finally {
     background.dispose();
-    images.dispose();
+    images?.dispose();
     model.dispose();
   }
 }
@@ -195,31 +205,37 @@ function backgroundImages(data: FashionMnist, { background, seed }: ExplainComma
 async function explainedRows(
   model: Module,
   images: DeviceDataset,
-  labels: Uint8Array,
-  { images: selection, target }: ExplainCommandOptions,
-): Promise<ExplainedRow[]> {
-  const logits = await predictLogits(model, images, { indices: selection.indices });
-  const classes = logits.length / selection.indices.length;
+  chosen: ChosenImages,
+  { images: selection, target: asked }: ExplainCommandOptions,
+): Promise<(ExplainedRow & { readonly place: number })[]> {
+  const target = asked ?? (selection.some(({ kind }) => kind === 'mistakes') ? 'both' : 'predicted');
+  const logits = await predictLogits(model, images);
+  const classes = logits.length / images.count;
   if (typeof target === 'number' && target >= classes) {
     throw new UsageError(`explain: there is no class ${target}; the model has ${classes} (0 to ${classes - 1}).`);
   }
   const probabilities = softmaxRows(logits, classes);
   const predicted = predictedClasses(logits, classes);
-  return selection.indices.flatMap((index, i) => {
-    const label = labels[index];
+  return chosen.images.flatMap(({ source, index, label }, place) => {
     const row = {
+      place,
+      source,
       index,
       label,
-      predicted: predicted[i],
-      probabilities: Array.from(probabilities.subarray(i * classes, (i + 1) * classes)),
+      predicted: predicted[place],
+      probabilities: Array.from(probabilities.subarray(place * classes, (place + 1) * classes)),
     };
-    if (target === 'both' && label !== predicted[i]) {
+    if (target === 'both' && label !== null && label !== predicted[place]) {
       return [
-        { ...row, target: predicted[i] },
+        { ...row, target: predicted[place] },
         { ...row, target: label },
       ];
     }
-    return [{ ...row, target: target === 'true' ? label : typeof target === 'number' ? target : predicted[i] }];
+    if (target === 'true') {
+      if (label !== null) return [{ ...row, target: label }];
+      throw new UsageError(`explain: what ${source} shows is not known; name its class with --target.`);
+    }
+    return [{ ...row, target: typeof target === 'number' ? target : predicted[place] }];
   });
 }
 

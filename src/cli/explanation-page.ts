@@ -1,16 +1,21 @@
 /** The page of `weft explain`: sheets of a few rows each, with what the model says about every row below. */
 import { join } from 'node:path';
 import { CLASS_NAMES } from '../data/index.node.ts';
+import type { PreparedPhoto } from '../data/photo.ts';
 import { type Attribution, methodNamed } from '../explain/index.ts';
-import { type Block, encodePng, explanationSheet, htmlReport } from '../report/index.node.ts';
+import { type Block, encodePng, explanationSheet, htmlReport, type Section } from '../report/index.node.ts';
+import { photoStages } from '../report/photo-stages.ts';
 import { writeFileAtomically } from '../train/atomic-file.node.ts';
 import { formatPercent } from './progress.ts';
 
 /** One image explained for one class. */
 export interface ExplainedRow {
-  /** Position in its part of the data set. */
-  readonly index: number;
-  readonly label: number;
+  /** Which image: `test 17`, or the name of a file. */
+  readonly source: string;
+  /** Position in its part of the data set; null for a picture from a file. */
+  readonly index: number | null;
+  /** Null where it is not known. */
+  readonly label: number | null;
   readonly predicted: number;
   /** The class explained. */
   readonly target: number;
@@ -26,6 +31,8 @@ interface Page {
   readonly pictures: { readonly values: ArrayLike<number>; readonly shape: readonly number[] };
   readonly attributions: readonly Attribution[];
   readonly isSample: boolean;
+  /** Pictures from files among the rows, whose preparation is shown. */
+  readonly photos: readonly { readonly source: string; readonly photo: PreparedPhoto }[];
 }
 
 const nameOf = (label: number): string => CLASS_NAMES[label] ?? `class ${label}`;
@@ -55,9 +62,9 @@ export async function writeExplanationPage(out: string, page: Page): Promise<str
         kind: 'table',
         caption: 'Rows, from the top',
         columns: ['image', 'true class', 'predicted', 'probability', 'explained', 'its probability'],
-        rows: some.map(({ index, label, predicted, target, probabilities }) => [
-          index,
-          nameOf(label),
+        rows: some.map(({ source, label, predicted, target, probabilities }) => [
+          source,
+          label === null ? 'not known' : nameOf(label),
           nameOf(predicted),
           formatPercent(probabilities[predicted]),
           nameOf(target),
@@ -72,12 +79,24 @@ export async function writeExplanationPage(out: string, page: Page): Promise<str
       },
     );
   }
+  const sections: Section[] = [{ title: 'Explanations', blocks }];
+  if (page.photos.length > 0)
+    sections.push({ title: 'How the pictures were prepared', blocks: page.photos.map(preparation) });
   const path = join(out, 'report.html');
   const html = htmlReport({
     title: page.title,
     notice: page.isSample ? 'SAMPLE DATA: the small data set of this package.' : undefined,
-    sections: [{ title: 'Explanations', blocks }],
+    sections,
   });
   await writeFileAtomically(path, html);
   return path;
+}
+
+function preparation({ source, photo: { stages, warnings } }: Page['photos'][number]): Block {
+  const caption = `${source}: ${stages.map(({ name }) => name).join(', ')}.`;
+  return {
+    kind: 'figure',
+    png: encodePng(photoStages(stages)),
+    caption: [caption, ...warnings.map(({ text }) => text)].join(' '),
+  };
 }

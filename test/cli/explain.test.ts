@@ -14,9 +14,27 @@ import { saveCheckpoint } from '../../src/train/checkpoint.node.ts';
 import { REPOSITORY } from '../support/shared.ts';
 
 test('selections of images', () => {
-  expect(imageSelection('test:0-3')).toEqual({ split: 'test', indices: [0, 1, 2, 3] });
-  expect(imageSelection('train:7,2-4,9')).toEqual({ split: 'train', indices: [7, 2, 3, 4, 9] });
-  for (const wrong of ['0-3', 'test:', 'test:3-', 'valid:1', 'test:1;2']) {
+  expect(imageSelection('test:0-3')).toEqual([{ kind: 'set', split: 'test', indices: [0, 1, 2, 3] }]);
+  expect(imageSelection('train:7,2-4,9')).toEqual([{ kind: 'set', split: 'train', indices: [7, 2, 3, 4, 9] }]);
+  expect(imageSelection('a b/my.photo.JPG,test:1,4,mistakes:8,train:0,x.png')).toEqual([
+    { kind: 'file', path: 'a b/my.photo.JPG' },
+    { kind: 'set', split: 'test', indices: [1, 4] },
+    { kind: 'mistakes', count: 8 },
+    { kind: 'set', split: 'train', indices: [0] },
+    { kind: 'file', path: 'x.png' },
+  ]);
+  for (const wrong of [
+    '0-3',
+    'test:',
+    'test:3-',
+    'valid:1',
+    'test:1;2',
+    'x.png,3',
+    'mistakes:0',
+    'mistakes',
+    'photo.txt',
+    '',
+  ]) {
     expect(() => imageSelection(wrong)).toThrow(/test:0-15/);
   }
   expect(() => imageSelection('test:5-3')).toThrow(/backwards/);
@@ -69,8 +87,57 @@ describe('weft explain', () => {
     expect(await readFile(result.page, 'utf8')).toContain('deep-shap');
   });
 
+  test('takes pictures from files, without a label, beside images of the data set', async () => {
+    const out = join(folder, 'photos');
+    const { stdout } = await weft(
+      ...['--checkpoint', checkpoint, '--data', join(REPOSITORY, 'assets/fashion-mnist-sample'), '--device', 'wasm'],
+      ...['--images', 'assets/garments/coat-camel.jpg,test:5', '--methods', 'grad-cam', '--out', out, '--json'],
+    );
+    const { images, methods, page } = JSON.parse(stdout);
+    expect(images).toMatchObject([
+      { source: 'coat-camel.jpg', index: null, label: null },
+      { source: 'test 5', index: 5, label: expect.any(Number) },
+    ]);
+    expect(images[0].target).toBe(images[0].predicted);
+    expect(methods[0].shape[0]).toBe(2);
+    const html = await readFile(page, 'utf8');
+    expect(html).toContain('not known');
+    expect(html).toContain('How the pictures were prepared');
+  });
+
+  test('explains the surest mistakes for both classes, and says that it looked at the test set', async () => {
+    const out = join(folder, 'mistakes', 'out');
+    const { stdout } = await weft(
+      ...['--checkpoint', checkpoint, '--data', join(REPOSITORY, 'assets/fashion-mnist-sample'), '--device', 'wasm'],
+      ...[
+        '--images',
+        'mistakes:2',
+        '--limit',
+        '60',
+        '--methods',
+        'saliency',
+        '--background',
+        '5',
+        '--out',
+        out,
+        '--json',
+      ],
+    );
+    const { images } = JSON.parse(stdout) as { images: Record<string, number>[] };
+    expect(images).toHaveLength(4);
+    for (const [first, second] of [images.slice(0, 2), images.slice(2)]) {
+      expect([first.target, second.target]).toEqual([first.predicted, first.label]);
+      expect(first.predicted).not.toBe(first.label);
+      expect(second.index).toBe(first.index);
+    }
+    const uses = (await readFile(join(folder, 'mistakes', 'test-set-uses.jsonl'), 'utf8')).trim().split('\n');
+    expect(uses.map(line => JSON.parse(line))).toMatchObject([{ command: 'explain', images: 60 }]);
+  });
+
   test.each([
     [['--methods', 'grad-cam,magic'], /no method "magic"/],
+    [['--images', 'nowhere.jpg'], /no file nowhere\.jpg/],
+    [['--images', 'assets/garments/coat-camel.jpg', '--target', 'true'], /coat-camel\.jpg shows is not known/],
     [['--images', 'test:99999'], /no image 99999/],
     [['--target', '12'], /no class 12/],
     [['--layer', 'act9'], /act9/],
