@@ -17,6 +17,7 @@ import { Interrupted } from './training-run.ts';
 
 interface RunOptions extends SharedOptions {
   readonly profile: ProfileName;
+  readonly photos?: string;
   /** Given without a stage: all. */
   readonly force?: string | true;
 }
@@ -47,6 +48,7 @@ export const runCommand = withSharedOptions(new Command('run'))
       .choices([...PROFILE_NAMES])
       .default('quick'),
   )
+  .option('--photos <folder>', 'pictures from elsewhere to try the CNN on (default: those of this package)')
   .option('--force [stages]', 'do these stages again (separated by commas), or all')
   .action(async (options: RunOptions) => {
     const out = options.out ?? join('runs', options.profile);
@@ -68,13 +70,13 @@ async function run(options: RunOptions, out: string): Promise<RunResult> {
 }
 
 async function study(options: RunOptions, out: string, session: Session): Promise<RunResult> {
-  const { seed, data, limit } = options;
+  const { seed, data, limit, photos } = options;
   const { device, progress, signal } = session;
   const profile = profileNamed(options.profile, limit);
   const command = commandLine(options, out, device.kind);
   const config = { command, version: VERSION, profile, seed, device: device.kind, adapter: device.info.adapter };
   await writeJsonAtomically(join(out, 'config.json'), config);
-  const outcomes = await runStages(studyStages({ profile, seed, data, out, command }, session), {
+  const outcomes = await runStages(studyStages({ profile, seed, data, photos, out, command }, session), {
     out,
     force: options.force === true ? 'all' : options.force?.split(',').filter(name => name !== ''),
     signal,
@@ -127,10 +129,11 @@ function parseConfig(text: string): { device: 'webgpu' | 'wasm' | 'reference'; a
 }
 
 /** The command that makes this study again. */
-function commandLine({ profile, seed, limit, data }: RunOptions, out: string, device: string): string {
+function commandLine({ profile, seed, limit, data, photos }: RunOptions, out: string, device: string): string {
   const parts = ['npx weft run', `--profile ${profile}`, `--seed ${seed}`, `--device ${device}`];
   if (limit !== undefined) parts.push(`--limit ${limit}`);
   if (data !== undefined) parts.push(`--data ${data}`);
+  if (photos !== undefined) parts.push(`--photos ${photos}`);
   return [...parts, `--out ${out}`].join(' ');
 }
 

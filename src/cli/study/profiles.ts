@@ -5,6 +5,7 @@
  */
 import type { ModelSpec } from '../../nn/index.ts';
 import { RECIPES, type Recipe } from '../../train/index.ts';
+import { EXPLORE_DEFAULTS, EXPLORE_SMOKE, type ExploreOptions } from '../explore.ts';
 import type { TuneOptions } from '../tune.ts';
 
 export const PROFILE_NAMES = ['smoke', 'quick', 'full'] as const;
@@ -24,8 +25,14 @@ export interface Profile {
   readonly validation: number;
   /** Steps between checkpoints within an epoch. */
   readonly checkpointEvery: number;
+  readonly explore: Pick<
+    ExploreOptions,
+    'components' | 'mapImages' | 'neighbourImages' | 'exaggerationSteps' | 'steps'
+  >;
   readonly cnn: NetworkPlan;
   readonly miniResnet: NetworkPlan;
+  /** Test images that are corrupted; undefined for all. */
+  readonly robustness: { readonly limit?: number; readonly severities: readonly number[] };
   readonly tune: Pick<TuneOptions, 'trials' | 'budget' | 'eta' | 'images' | 'heldOut' | 'widths'>;
 }
 
@@ -35,6 +42,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     limit: 1000,
     validation: 5000,
     checkpointEvery: 5,
+    explore: EXPLORE_SMOKE,
     cnn: {
       model: { name: 'cnn', options: { widths: [8, 16], hidden: 32 } },
       recipe: { ...RECIPES.cnn, epochs: 3, batchSize: 32 },
@@ -43,25 +51,30 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
       model: { name: 'mini-resnet', options: { widths: [8, 16, 32], stem: 'strided' } },
       recipe: { ...RECIPES['mini-resnet'], epochs: 3, batchSize: 32 },
     },
+    robustness: { limit: 200, severities: [1, 3, 5] },
     tune: { trials: 3, budget: [1, 2], eta: 3, images: 400, heldOut: 200, widths: [4, 8, 16] },
   },
   quick: {
     name: 'quick',
     validation: 5000,
     checkpointEvery: 100,
+    explore: EXPLORE_DEFAULTS,
     cnn: { model: { name: 'cnn', options: {} }, recipe: { ...RECIPES.cnn, epochs: 5 } },
     miniResnet: {
       model: { name: 'mini-resnet', options: { stem: 'strided' } },
       recipe: { ...RECIPES['mini-resnet'], epochs: 5 },
     },
+    robustness: { limit: 2000, severities: [1, 3, 5] },
     tune: { trials: 12, budget: [2, 6], eta: 3, images: 4000, heldOut: 2000, widths: [8, 16, 32] },
   },
   full: {
     name: 'full',
     validation: 5000,
     checkpointEvery: 100,
+    explore: EXPLORE_DEFAULTS,
     cnn: { model: { name: 'cnn', options: {} }, recipe: RECIPES.cnn },
     miniResnet: { model: { name: 'mini-resnet', options: {} }, recipe: RECIPES['mini-resnet'] },
+    robustness: { severities: [1, 2, 3, 4, 5] },
     tune: { trials: 27, budget: [2, 6, 18], eta: 3, images: 10_000, heldOut: 5000, widths: [16, 32, 64] },
   },
 };
@@ -70,10 +83,11 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
 export function profileNamed(name: ProfileName, limit: number | undefined): Profile {
   const profile = PROFILES[name];
   if (limit === undefined || limit >= (profile.limit ?? Number.POSITIVE_INFINITY)) return profile;
-  const { tune } = profile;
+  const { tune, explore } = profile;
   return {
     ...profile,
     limit,
+    explore: { ...explore, mapImages: Math.min(explore.mapImages, limit) },
     // Two thirds of what there is, as far as that is less.
     tune: {
       ...tune,

@@ -7,6 +7,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DataError } from '../../devices/errors.ts';
+import type { ExploreResult } from '../../explore/index.ts';
 import { buildModel, type ModelSpec } from '../../nn/index.ts';
 import { htmlReport, type Section } from '../../report/index.node.ts';
 import type { FigureSource } from '../../report/study/chapter.ts';
@@ -17,12 +18,15 @@ import {
   evaluationSection,
   mistakesSection,
 } from '../../report/study/evaluation.ts';
+import { exploreSection } from '../../report/study/explore.ts';
 import { insideSection } from '../../report/study/inside.ts';
+import { photosSection } from '../../report/study/photos.ts';
 import { missingChapter, type RunRecord, studyReport } from '../../report/study/report.ts';
 import { type TrainedNetwork, trainingSection } from '../../report/study/training.ts';
 import { tuningSection } from '../../report/study/tuning.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../../train/atomic-file.node.ts';
 import type { Recipe, TuneResult } from '../../train/index.ts';
+import type { PhotosResult } from '../../train/photos.ts';
 import type { Session } from '../session.ts';
 import type { TrainingRunResult } from '../training-run.ts';
 import { type StudyOptions, VERSION } from './settings.ts';
@@ -38,6 +42,7 @@ interface Chapter {
 
 const CHAPTERS: readonly Chapter[] = [
   { stage: 'data', title: 'Data', sections: (result: DataResult, read) => [dataSection(result, read)] },
+  { stage: 'explore', title: 'Exploration', sections: (result: ExploreResult, read) => [exploreSection(result, read)] },
   { stage: 'train', title: 'Training', sections: () => [] },
   {
     stage: 'evaluate',
@@ -50,6 +55,7 @@ const CHAPTERS: readonly Chapter[] = [
     ],
   },
   { stage: 'tune', title: 'Tuning', sections: (result: TuneResult, read) => [tuningSection(result, read)] },
+  { stage: 'photos', title: 'Photographs', sections: (result: PhotosResult, read) => [photosSection(result, read)] },
 ];
 
 export interface ReportResult {

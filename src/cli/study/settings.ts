@@ -7,6 +7,8 @@ export interface StudyOptions {
   readonly seed: number;
   /** Where the data is, if named. */
   readonly data?: string;
+  /** A folder of pictures from elsewhere; default: those of this package. */
+  readonly photos?: string;
   /** The run's folder. */
   readonly out: string;
   /** The command that gives this study again. */

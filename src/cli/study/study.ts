@@ -4,7 +4,12 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { DEFAULT_CORRUPTIONS } from '../../data/corruption.ts';
+import { GARMENT_DIRECTORY } from '../../data/photo-folder.node.ts';
 import { dataChecksum, dataStudy } from '../data.ts';
+import { exploreStudy } from '../explore.ts';
+import { predictStudy } from '../predict.ts';
+import { robustnessStudy } from '../robustness.ts';
 import { obtainData, type Session } from '../session.ts';
 import { lastCheckpoint, type TrainingRunResult, trainingRun } from '../training-run.ts';
 import { tuneStudy } from '../tune.ts';
@@ -13,6 +18,7 @@ import type { NetworkPlan, Profile } from './profiles.ts';
 import { writeReport } from './report.ts';
 import { type StudyOptions, VERSION } from './settings.ts';
 import { isDone, type Outcome, type Stage } from './stage.ts';
+import { productSums } from './stamp.ts';
 
 const NETWORKS = ['train-cnn', 'train-mini-resnet'] as const;
 
@@ -25,6 +31,7 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
   const { profile, seed, out } = options;
   const { device } = session;
   const from = { data: options.data, limit: profile.limit };
+  const shared = { ...from, device: device.kind, seed };
   /** What every result depends on. */
   const base = { version: VERSION, seed, device: `${device.kind}: ${device.info.adapter}` };
 
@@ -57,6 +64,13 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       result: 'data.json',
       run: ({ out: folder }) => dataStudy({ ...from, out: folder }, session),
     },
+    {
+      name: 'explore',
+      needs: ['data'],
+      inputs: () => ({ ...base, ...profile.explore }),
+      result: 'explore.json',
+      run: ({ out: folder }) => exploreStudy({ ...from, ...profile.explore, seed, out: folder }, session),
+    },
     training('train-cnn', profile.cnn),
     training('train-mini-resnet', profile.miniResnet),
     {
@@ -66,7 +80,7 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       inputs: () => base,
       result: 'evaluation.json',
       run: ({ out: folder, outcomes }) => {
-        const networks = NETWORKS.filter(name => isDone(outcomes.get(name))).map(name => ({
+        const networks = trained(outcomes).map(name => ({
           network: name.replace('train-', ''),
           checkpoint: checkpointOf(outcomes, name),
         }));
@@ -81,6 +95,40 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       run: ({ out: folder }) =>
         tuneStudy({ ...from, ...profile.tune, model: 'mini-resnet', seed, out: folder }, session),
     },
+    {
+      name: 'robustness',
+      needs: ['data', NETWORKS],
+      uses: NETWORKS,
+      inputs: () => ({ ...base, corruptions: DEFAULT_CORRUPTIONS, ...profile.robustness }),
+      result: 'robustness.json',
+      run: ({ out: folder, outcomes }) =>
+        robustnessStudy(
+          {
+            ...{ ...shared, out: folder, corruptions: DEFAULT_CORRUPTIONS, severities: profile.robustness.severities },
+            checkpoint: trained(outcomes).map(name => checkpointOf(outcomes, name)),
+            limit: Math.min(
+              profile.robustness.limit ?? Number.POSITIVE_INFINITY,
+              from.limit ?? Number.POSITIVE_INFINITY,
+            ),
+          },
+          session,
+        ),
+    },
+    {
+      name: 'photos',
+      needs: ['train-cnn'],
+      inputs: async () => ({ ...base, photos: await photoSums(options.photos) }),
+      result: 'photos.json',
+      run: ({ out: folder, outcomes }) =>
+        predictStudy(
+          {
+            ...{ ...shared, out: folder, labels: 'auto', limit: undefined },
+            checkpoint: checkpointOf(outcomes, 'train-cnn'),
+            images: options.photos === undefined ? [] : [options.photos],
+          },
+          session,
+        ),
+    },
   ];
   return [...stages, reportStage(stages)];
 
@@ -94,6 +142,15 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       run: ({ out: folder, outcomes }) => writeReport(folder, join(out, 'report.html'), outcomes, options, session),
     };
   }
+}
+
+/** The training stages that are done. */
+const trained = (outcomes: ReadonlyMap<string, Outcome>): string[] =>
+  NETWORKS.filter(name => isDone(outcomes.get(name)));
+
+/** What the pictures are: names and checksums of all files. */
+async function photoSums(folder: string = GARMENT_DIRECTORY): Promise<Record<string, string>> {
+  return productSums(folder, ['.']);
 }
 
 /** The checkpoint that a training stage left. */
