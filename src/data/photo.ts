@@ -11,7 +11,7 @@ import { ShapeError, UsageError } from '../devices/errors.ts';
 import { findGround, flatten, greyOf, trimBox } from './photo-ground.ts';
 import { areaResize, type Box, crop, extend, type PhotoPixels, sharpen, subsample } from './photo-raster.ts';
 
-export type { Box, PhotoPixels } from './photo-raster.ts';
+export type { PhotoPixels } from './photo-raster.ts';
 
 /** What a step made of the picture. */
 export interface PhotoStage {

@@ -1,17 +1,13 @@
 /** The chapter on photographs: what the network says about pictures that are not of its data set, and what became of them first. */
 import type { PhotoPrediction, PhotosResult } from '../../train/photos.ts';
 import type { Block, Section } from '../html.ts';
-
-/** Reads a file of `figures/`. */
-export type FigureReader = (file: string) => { svg: string } | { png: Uint8Array };
+import { type FigureSource, percent } from './chapter.ts';
 
 /** Photographs whose stages are shown; the others stand in the table only. */
 const MOST_SHOWN = 48;
 
-const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
-
 /** The chapter of a `PhotosResult`. */
-export function photosSection(result: PhotosResult, figure: FigureReader): Section {
+export function photosSection(result: PhotosResult, figure: FigureSource): Section {
   const { accuracy, photos, stages, unreadable } = result;
   const pictures = result.ownPictures
     ? `the ${photos.length} garment pictures that come with this package (drawn for it, free to use)`
@@ -66,10 +62,10 @@ function accuracyBlocks(
       facts: [
         {
           name: 'right',
-          value: percent(accuracy),
-          detail: `${right} of ${images}; 95 % ${percent(ci95[0])} to ${percent(ci95[1])}`,
+          value: percent(accuracy, 1),
+          detail: `${right} of ${images}; 95 % ${percent(ci95[0], 1)} to ${percent(ci95[1], 1)}`,
         },
-        { name: 'mean over classes', value: percent(macro), detail: `${perLabel.length} classes` },
+        { name: 'mean over classes', value: percent(macro, 1), detail: `${perLabel.length} classes` },
       ],
     },
     {
@@ -110,7 +106,7 @@ function tableOf(photos: readonly PhotoPrediction[]): Block {
       name,
       label ?? '–',
       top[0].name,
-      percent(top[0].probability),
+      percent(top[0].probability, 1),
       top[1]?.name ?? '',
       warnings.map(({ kind }) => kind).join(', '),
     ]),
