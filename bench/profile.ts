@@ -12,10 +12,13 @@ import type { Kernel, Spec } from '../src/devices/kernel.ts';
 import { openDevice } from '../src/devices/open.ts';
 import { formatShape } from '../src/devices/shape.ts';
 import { chooseVariant } from '../src/devices/variants.ts';
+import { profileLines } from '../src/report/profile-report.ts';
 import { trainingSetup } from './networks/own.ts';
 import type { NetworkName } from './operations.ts';
 import { quantile } from './statistics.ts';
-import { alignedLines, threeDigits } from './table.ts';
+import { threeDigits } from './table.ts';
+
+export { profileLines };
 
 const BATCH = 128;
 
@@ -70,34 +73,6 @@ function variantOf(kernel: Kernel, specs: readonly Spec[], params: unknown, devi
   if (device.kind === 'reference') return 'loops';
   const { adapter } = device as Device & { readonly adapter: any };
   return chooseVariant(kernel.name, kernel.wasm, specs, params, adapter).name;
-}
-
-/** Entries per step as lines: the largest first, the small ones summed up in a last line. */
-export function profileLines(entries: readonly (ProfileEntry & { shapes?: string })[], steps: number): string[] {
-  const total = entries.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  const large = entries.filter(({ milliseconds }) => milliseconds >= 0.002 * total);
-  const small = entries.filter(entry => !large.includes(entry));
-  const line = (name: string, variant: string, of: readonly ProfileEntry[], shapes = ''): string[] => {
-    const sum = (key: 'calls' | 'milliseconds' | 'flops' | 'bytes') => of.reduce((all, one) => all + one[key], 0);
-    const milliseconds = sum('milliseconds');
-    return [
-      name,
-      variant,
-      String(sum('calls') / steps),
-      threeDigits(milliseconds / steps),
-      `${((100 * milliseconds) / total).toFixed(1)} %`,
-      threeDigits((sum('flops') / milliseconds) * 1e-6),
-      threeDigits((sum('bytes') / milliseconds) * 1e-6),
-      shapes,
-    ];
-  };
-  const rows = [
-    ['kernel', 'variant', 'calls', 'ms', 'share', 'GFLOP/s', 'GB/s', ''],
-    ...large.map(entry => line(entry.kernel, entry.variant, [entry], entry.shapes)),
-    ...(small.length > 0 ? [line(`(${small.length} more)`, '', small)] : []),
-    ...(entries.length > 0 ? [line('all kernels', '', entries)] : []),
-  ];
-  return alignedLines(rows, [false, false, true, true, true, true, true, false]);
 }
 
 async function profileNetwork(network: NetworkName, device: Device, steps: number, batch: number): Promise<void> {

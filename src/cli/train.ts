@@ -22,6 +22,9 @@ export interface TrainOptions extends SharedOptions, ModelOptions, RecipeOptions
   readonly checkpointEvery?: number;
   readonly resume?: boolean;
   readonly summary?: boolean;
+  /** Commander makes this true unless --no-capture is given. */
+  readonly capture: boolean;
+  readonly profile?: boolean;
 }
 
 /** `weft train`: one model, from the recipe of its name unless options say otherwise. */
@@ -36,6 +39,11 @@ export const trainCommand = withRecipeOptions(withModelOptions(withSharedOptions
   .option('--no-test', 'leave the test images alone and report on the validation images')
   .option('--checkpoint-every <steps>', 'write a checkpoint within an epoch too', wholeNumber(1))
   .option('--resume', 'go on with the run in --out')
+  .option('--no-capture', 'take every step by itself instead of recording one and replaying it')
+  .option(
+    '--profile',
+    'first show where a step spends its time, kernel by kernel, and write profile.json for a timeline',
+  )
   .option('--summary', "print the model's layers and stop")
   .action(async (options: TrainOptions) => {
     if (options.summary) {
@@ -51,7 +59,7 @@ export const trainCommand = withRecipeOptions(withModelOptions(withSharedOptions
 
 /** Runs the command; undefined when Ctrl-C stopped it (the exit code says so). */
 async function train(options: TrainOptions): Promise<TrainingRunResult | undefined> {
-  const { seed, validation, test, checkpointEvery, resume = false } = options;
+  const { seed, validation, test, checkpointEvery, capture, profile, resume = false } = options;
   const model = modelSpecOf(options);
   const recipe = recipeOf(options);
   if (validation === 0 && (!test || recipe.patience !== null)) {
@@ -66,7 +74,8 @@ async function train(options: TrainOptions): Promise<TrainingRunResult | undefin
       shared,
       async session => {
         const data = await obtainData(options, session.progress);
-        return trainingRun(data, { model, recipe, seed, validation, test, checkpointEvery, out, resume }, session);
+        const run = { model, recipe, seed, validation, test, checkpointEvery, capture, profile, out, resume };
+        return trainingRun(data, run, session);
       },
       open,
     );

@@ -2,16 +2,17 @@
  * One training run as a folder: config.json, log.jsonl, metrics.json, checkpoints and figures. Used by `weft train` and
  * `weft run`.
  */
-import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeviceDataset } from '../data/device-dataset.ts';
 import type { FashionMnist } from '../data/fashion-mnist.ts';
 import { CLASS_NAMES } from '../data/index.node.ts';
-import { CheckpointError, NonFiniteError } from '../devices/errors.ts';
+import { CheckpointError, DeviceLostError, NonFiniteError } from '../devices/errors.ts';
 import type { ModelSpec } from '../nn/index.ts';
 import { confusionMatrixChart } from '../report/confusion-matrix.ts';
 import { learningCurve } from '../report/learning-curve.ts';
 import { lineChart } from '../report/line-chart.ts';
+import { chromeTrace, profileLines } from '../report/profile-report.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { loadCheckpoint, readCheckpointInfo, saveCheckpoint } from '../train/checkpoint.node.ts';
 import {
@@ -24,6 +25,7 @@ import {
   fit,
   type History,
   predictLogits,
+  profileTraining,
   type Recipe,
   scheduleOf,
   type TrainedOn,
@@ -43,6 +45,10 @@ export interface TrainingRunOptions {
   readonly test: boolean;
   /** Write a checkpoint after every so many steps, besides those between epochs. */
   readonly checkpointEvery?: number;
+  /** Record a step and replay it, where that can be done. Default true. */
+  readonly capture?: boolean;
+  /** Show where a step spends its time before the run begins. */
+  readonly profile?: boolean;
   readonly out: string;
   readonly resume: boolean;
 }
@@ -149,6 +155,7 @@ export async function trainingRun(
       ...identity,
       position: resumed?.position,
     });
+    if (options.profile) await showProfile(train, options, session);
     let logged = resumed ? await loggedSteps(log) : 0;
     const result = await fit(model, train, optimizer, {
       epochs: recipe.epochs,
@@ -166,6 +173,11 @@ export async function trainingRun(
       ema,
       signal,
       checkpointEvery: options.checkpointEvery,
+      capture: options.capture,
+      onCapture: ({ captured, reason }) => {
+        if (captured || options.capture === false) return;
+        progress.note(`Steps are not recorded and replayed: ${reason}`);
+      },
       resume: resumed && { position: resumed.position!, history: resumed.history as History },
       onProgress: event => {
         progress.show(describeProgress(event));
@@ -231,12 +243,48 @@ export async function trainingRun(
     return summary;
   } catch (error) {
     if (error instanceof NonFiniteError) await note({ event: 'failed', message: error.message });
-    throw error;
+    if (!(error instanceof DeviceLostError)) throw error;
+    await note({ event: 'lost', message: error.message });
+    const isSaved = await stat(last).catch(() => undefined);
+    throw new DeviceLostError(
+      `${error.message} ${
+        isSaved
+          ? `${last} is complete: go on with the same command and --resume --out ${out}.`
+          : 'No checkpoint had been written yet; begin again, with --checkpoint-every for long epochs.'
+      }`,
+    );
   } finally {
     trainee.dispose();
     train.dispose();
     test?.dispose();
   }
+}
+
+const PROFILED_STEPS = 10;
+
+/** Prints where a step spends its time, and writes the timeline. */
+async function showProfile(
+  train: DeviceDataset,
+  { model, recipe, capture, out }: TrainingRunOptions,
+  { device, progress }: Session,
+): Promise<void> {
+  progress.show('Profiling ...');
+  const { steps, entries, calls, millisecondsPerStep } = await profileTraining(
+    model,
+    recipe,
+    train,
+    PROFILED_STEPS,
+    capture,
+  );
+  const kernels = entries.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / steps;
+  progress.note(
+    `A training step takes ${millisecondsPerStep.toFixed(1)} ms (mean of ${steps}), ${kernels.toFixed(1)} ms of it in ` +
+      `kernels as the profiler times them; per step:`,
+  );
+  for (const line of profileLines(entries, steps)) progress.note(line);
+  const file = join(out, 'profile.json');
+  await writeJsonAtomically(file, chromeTrace(calls, device.info.description));
+  progress.note(`Timeline of these steps: ${file} (open it in chrome://tracing or ui.perfetto.dev).`);
 }
 
 /** The record of the epoch whose parameters are kept: the last of the best on validation, or the last. */

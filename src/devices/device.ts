@@ -75,6 +75,17 @@ export interface ProfileEntry {
   readonly bytes: number;
 }
 
+/** One call as a profile saw it; on a GPU one for each of its passes. */
+export interface ProfiledCall {
+  readonly kernel: string;
+  readonly variant: string;
+  /** Shapes of the inputs (of the outputs where there are none), for people. */
+  readonly shapes: string;
+  /** Milliseconds since the profile began; on a GPU since its first pass. */
+  readonly start: number;
+  readonly milliseconds: number;
+}
+
 export interface Device {
   readonly kind: DeviceKind;
   readonly info: DeviceInfo;
@@ -119,8 +130,12 @@ export interface Device {
   /** Inside the function given to `capture`. Whatever only the host would see must refuse then: a replay leaves it out. */
   readonly isCapturing: boolean;
 
-  /** Runs `work`, timing every kernel; slower than a normal run. */
-  profile(work: () => void | Promise<void>): Promise<ProfileEntry[]>;
+  /**
+   * Runs `work`, timing every kernel; slower than a normal run.
+   * @param onCall told of every single call, in order
+   * @returns sums by kernel and variant, the slowest first
+   */
+  profile(work: () => void | Promise<void>, onCall?: (call: ProfiledCall) => void): Promise<ProfileEntry[]>;
 
   memory(): MemoryInfo;
   /** Resolves with the reason when the device is lost; never on devices that cannot be. */

@@ -115,7 +115,7 @@ export class Tensor extends Disposable implements Operand {
     if (this.#holdings.storage.allocation.references > 0) release(this.#holdings.storage);
   }
 
-  toString(): string {
+  override toString(): string {
     return `Tensor(${formatShape(this.shape)}, ${this.dtype}, ${this.device.kind})`;
   }
 }

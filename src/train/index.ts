@@ -9,6 +9,7 @@ export * from './evaluate.ts';
 export * from './fit.ts';
 export * from './health.ts';
 export * from './metrics.ts';
+export * from './profile.ts';
 export * from './ranks.ts';
 export * from './recipes.ts';
 export * from './recorded-step.ts';

@@ -2,10 +2,20 @@
  * The reference device: every kernel's plain loops, every float32 tensor held in float64. Slow and exact; for reading,
  * for gradient checks, and as the judge of the other devices. Work runs at once, so there is nothing to wait for.
  */
-import type { Capture, Device, DeviceInfo, MemoryInfo, Operand, ProfileEntry, RunOptions } from '../device.ts';
+import type {
+  Capture,
+  Device,
+  DeviceInfo,
+  MemoryInfo,
+  Operand,
+  ProfiledCall,
+  ProfileEntry,
+  RunOptions,
+} from '../device.ts';
 import { bytesPerElement, type DType, type NumberArray, type TypedArray } from '../dtype.ts';
 import { DeviceError, OutOfMemoryError } from '../errors.ts';
 import type { Kernel } from '../kernel.ts';
+import { ProfileSums } from '../profile-sums.ts';
 import type { Allocation, Storage } from '../storage.ts';
 
 function allocateArray(dtype: DType, length: number): NumberArray {
@@ -40,7 +50,7 @@ export class ReferenceDevice implements Device {
   #recording: (() => void)[] | undefined;
   #captured: Allocation[] | undefined;
   #signature: string[] = [];
-  #profile: Map<string, ProfileEntry> | undefined;
+  #profile: { readonly sums: ProfileSums; readonly began: number } | undefined;
 
   allocate(length: number, dtype: DType): Storage {
     this.#checkAlive();
@@ -109,15 +119,14 @@ export class ReferenceDevice implements Device {
     const start = performance.now();
     this.#execute(work);
     const milliseconds = performance.now() - start;
-    const { flops, bytes } = kernel.cost(specs, params);
-    const sum = this.#profile.get(kernel.name);
-    this.#profile.set(kernel.name, {
+    const { sums, began } = this.#profile;
+    sums.add({
       kernel: kernel.name,
       variant: 'reference',
-      calls: (sum?.calls ?? 0) + 1,
-      milliseconds: (sum?.milliseconds ?? 0) + milliseconds,
-      flops: (sum?.flops ?? 0) + flops,
-      bytes: (sum?.bytes ?? 0) + bytes,
+      inputs: specs,
+      start: start - began,
+      milliseconds,
+      cost: kernel.cost(specs, params),
     });
   }
 
@@ -164,16 +173,16 @@ export class ReferenceDevice implements Device {
     return this.#recording !== undefined;
   }
 
-  async profile(work: () => void | Promise<void>): Promise<ProfileEntry[]> {
+  async profile(work: () => void | Promise<void>, onCall?: (call: ProfiledCall) => void): Promise<ProfileEntry[]> {
     this.#checkAlive();
-    const entries = new Map<string, ProfileEntry>();
-    this.#profile = entries;
+    const sums = new ProfileSums(onCall);
+    this.#profile = { sums, began: performance.now() };
     try {
       await work();
     } finally {
       this.#profile = undefined;
     }
-    return [...entries.values()];
+    return sums.list();
   }
 
   memory(): MemoryInfo {

@@ -3,10 +3,11 @@
  * nothing is ever in flight: `read`, `sync` and `pace` wait for nothing and exist for the sake of the interface. What
  * this file does is bookkeeping: check a call, find its plan, fill in addresses, run the passes.
  */
-import type { Device, DeviceInfo, MemoryInfo, Operand, ProfileEntry, RunOptions } from '../device.ts';
+import type { Device, DeviceInfo, MemoryInfo, Operand, ProfiledCall, ProfileEntry, RunOptions } from '../device.ts';
 import { bytesPerElement, type DType, dtypeOf, type TypedArray } from '../dtype.ts';
 import { DeviceError, DTypeError, ShapeError } from '../errors.ts';
 import type { Kernel, WasmAdapterInfo } from '../kernel.ts';
+import { ProfileSums } from '../profile-sums.ts';
 import { formatShape, sameShape, sizeOf } from '../shape.ts';
 import { type Allocation, release, type Storage } from '../storage.ts';
 import { WasmCapture } from './capture.ts';
@@ -100,7 +101,7 @@ export class WasmDevice implements Device {
   #liveBytes = 0;
   #destroyed = false;
   #capture: WasmCapture | undefined;
-  #profile: Map<string, ProfileEntry> | undefined;
+  #profile: { readonly sums: ProfileSums; readonly began: number } | undefined;
 
   constructor(host: WasmHost, memory: WasmMemory, pool: ThreadPool, relaxed: RelaxedChoice) {
     this.#memory = memory;
@@ -233,17 +234,17 @@ export class WasmDevice implements Device {
     return this.#capture !== undefined;
   }
 
-  async profile(work: () => void | Promise<void>): Promise<ProfileEntry[]> {
+  async profile(work: () => void | Promise<void>, onCall?: (call: ProfiledCall) => void): Promise<ProfileEntry[]> {
     this.#check();
     if (this.#profile) throw new DeviceError('wasm: profile inside a profile.');
-    const entries = new Map<string, ProfileEntry>();
-    this.#profile = entries;
+    const sums = new ProfileSums(onCall);
+    this.#profile = { sums, began: performance.now() };
     try {
       await work();
     } finally {
       this.#profile = undefined;
     }
-    return [...entries.values()].sort((a, b) => b.milliseconds - a.milliseconds);
+    return sums.list();
   }
 
   memory(): MemoryInfo {
@@ -348,7 +349,8 @@ export class WasmDevice implements Device {
   }
 
   #execute(plan: Plan, jobs: readonly Job[]): void {
-    const started = this.#profile ? performance.now() : 0;
+    const profile = this.#profile;
+    const started = profile ? performance.now() : 0;
     for (let i = 0; i < jobs.length; i++) {
       try {
         this.#pool.run(jobs[i]);
@@ -356,20 +358,7 @@ export class WasmDevice implements Device {
         throw trapped(plan, jobs[i], error);
       }
     }
-    if (this.#profile) this.#account(this.#profile, plan, performance.now() - started);
-  }
-
-  #account(profile: Map<string, ProfileEntry>, { kernel, variant, cost }: Plan, milliseconds: number): void {
-    const key = `${kernel}/${variant}`;
-    const before = profile.get(key) ?? { kernel, variant, calls: 0, milliseconds: 0, flops: 0, bytes: 0 };
-    profile.set(key, {
-      kernel,
-      variant,
-      calls: before.calls + 1,
-      milliseconds: before.milliseconds + milliseconds,
-      flops: before.flops + cost.flops,
-      bytes: before.bytes + cost.bytes,
-    });
+    profile?.sums.add({ ...plan, start: started - profile.began, milliseconds: performance.now() - started });
   }
 }
 

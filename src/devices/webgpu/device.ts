@@ -4,10 +4,20 @@
  * `failures.ts` (errors that arrive late), `captures.ts` (replay), `profiler.ts` (time). This file joins them and guards the
  * rules: the host never overtakes recorded work, and nothing is used after the device is gone.
  */
-import type { Capture, Device, DeviceInfo, MemoryInfo, Operand, ProfileEntry, RunOptions } from '../device.ts';
+import type {
+  Capture,
+  Device,
+  DeviceInfo,
+  MemoryInfo,
+  Operand,
+  ProfiledCall,
+  ProfileEntry,
+  RunOptions,
+} from '../device.ts';
 import { allocateHost, bytesPerElement, type DType, dtypeOf, type TypedArray } from '../dtype.ts';
 import { DeviceError, DeviceLostError, DTypeError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import type { Kernel, WebGpuAdapterInfo } from '../kernel.ts';
+import { ProfileSums } from '../profile-sums.ts';
 import type { Allocation, Storage } from '../storage.ts';
 import { type AcquiredAdapter, adapterDescription, adapterIdentity, describeAdapter, type Wait } from './adapter.ts';
 import { DispatchCache, type Range, rangeOf } from './bind-groups.ts';
@@ -17,9 +27,9 @@ import { Failures } from './failures.ts';
 import type { WebGpuDeviceOptions } from './options.ts';
 import { PipelineCache, tidy } from './pipelines.ts';
 import { PlanCache } from './plans.ts';
-import { createProfiler } from './profiler.ts';
+import { createProfiler, takeProfile } from './profiler.ts';
 import { Recorder } from './recorder.ts';
-import { hostBytes } from './transfers.ts';
+import { copyMapped, hostBytes } from './transfers.ts';
 import { UniformArena } from './uniform-arena.ts';
 
 const STORAGE_USAGE = Usage.STORAGE | Usage.COPY_SRC | Usage.COPY_DST;
@@ -182,8 +192,7 @@ export class WebGpuDevice implements Device {
       await undefined;
       if (staging.batch === this.#recorder.batch) this.#recorder.flush();
       await this.#settled(this.#wait(staging.gpu.mapAsync(MAP_MODE_READ, 0, size)));
-      const mapped = new Uint8Array(staging.gpu.getMappedRange(0, size), 0, values.byteLength);
-      new Uint8Array(values.buffer).set(mapped);
+      copyMapped(staging.gpu, size, values);
     } finally {
       if (this.#lostReason === undefined) {
         staging.gpu.unmap();
@@ -202,8 +211,7 @@ export class WebGpuDevice implements Device {
     }
     if (from.length === 0) return;
     const size = Math.ceil((from.length * bytesPerElement(from.dtype)) / 4) * 4;
-    const source = from.allocation.buffer as PooledBuffer;
-    const target = to.allocation.buffer as PooledBuffer;
+    const [source, target] = [from, to].map(({ allocation }) => allocation.buffer as PooledBuffer);
     this.#capturing?.note(`copy ${size}`, [{ storage: from }, { storage: to }]);
     if (source !== target) {
       this.#recorder.copy({ from: source, fromOffset: from.byteOffset, to: target, toOffset: to.byteOffset, size });
@@ -320,20 +328,14 @@ export class WebGpuDevice implements Device {
     this.#recorder.steps = undefined;
   }
 
-  async profile(work: () => void | Promise<void>): Promise<ProfileEntry[]> {
+  async profile(work: () => void | Promise<void>, onCall?: (call: ProfiledCall) => void): Promise<ProfileEntry[]> {
     this.#checkAlive();
     if (this.#recorder.timer) throw new DeviceError('profile: a profile is being taken already.');
-    this.#recorder.flush();
-    const profiler = createProfiler(this.gpu, this.#batchSize, this.#wait);
-    this.#recorder.timer = profiler;
-    try {
+    const profiler = createProfiler(this.gpu, this.#batchSize, this.#wait, new ProfileSums(onCall));
+    return takeProfile(profiler, this.#recorder, async () => {
       await work();
       await this.sync();
-    } finally {
-      this.#recorder.flush();
-      this.#recorder.timer = undefined;
-    }
-    return profiler.finish();
+    });
   }
 
   // -------------------------------------------------------------------------------------------------------- lifetime

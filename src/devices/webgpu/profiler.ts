@@ -4,37 +4,18 @@
  * from the completion of the one before it (or its own submission, if later) to its own completion.
  */
 import type { ProfileEntry } from '../device.ts';
+import type { ProfileSums } from '../profile-sums.ts';
 import type { Wait } from './adapter.ts';
 import type { Dispatch } from './bind-groups.ts';
 import { Usage } from './buffers.ts';
-import type { DispatchTimer } from './recorder.ts';
+import type { DispatchTimer, Recorder } from './recorder.ts';
 
 const BYTES_PER_DISPATCH = 16;
 
-/** Sums up calls, time and work by kernel and variant. */
-export class ProfileSums {
-  readonly #entries = new Map<string, { -readonly [K in keyof ProfileEntry]: ProfileEntry[K] }>();
-
-  add({ pass }: Dispatch, milliseconds: number): void {
-    const { kernel, variant, inputs, params } = pass.plan;
-    const key = `${kernel.name}/${variant}`;
-    let entry = this.#entries.get(key);
-    if (!entry) {
-      entry = { kernel: kernel.name, variant, calls: 0, milliseconds: 0, flops: 0, bytes: 0 };
-      this.#entries.set(key, entry);
-    }
-    entry.milliseconds += milliseconds;
-    if (pass.index > 0) return;
-    const { flops, bytes } = kernel.cost(inputs, params);
-    entry.calls++;
-    entry.flops += flops;
-    entry.bytes += bytes;
-  }
-
-  /** Slowest first. */
-  list(): ProfileEntry[] {
-    return [...this.#entries.values()].sort((a, b) => b.milliseconds - a.milliseconds);
-  }
+function account(sums: ProfileSums, { pass }: Dispatch, start: number, milliseconds: number): void {
+  const { kernel, variant, inputs, outputs, params } = pass.plan;
+  const cost = pass.index === 0 ? kernel.cost(inputs, params) : undefined;
+  sums.add({ kernel: kernel.name, variant, inputs, outputs, start, milliseconds, cost });
 }
 
 export interface Profiler extends DispatchTimer {
@@ -43,22 +24,41 @@ export interface Profiler extends DispatchTimer {
 }
 
 /** The most exact timer this device has. */
-export function createProfiler(device: GPUDevice, batchSize: number, wait: Wait): Profiler {
+export function createProfiler(device: GPUDevice, batchSize: number, wait: Wait, sums: ProfileSums): Profiler {
   return device.features.has('timestamp-query')
-    ? new TimestampProfiler(device, batchSize, wait)
-    : new CompletionProfiler();
+    ? new TimestampProfiler(device, batchSize, wait, sums)
+    : new CompletionProfiler(sums);
+}
+
+/** Lets `profiler` time what `work` records; `work` resolves when the device has done it. */
+export async function takeProfile(
+  profiler: Profiler,
+  recorder: Recorder,
+  work: () => Promise<void>,
+): Promise<ProfileEntry[]> {
+  recorder.flush();
+  recorder.timer = profiler;
+  try {
+    await work();
+  } finally {
+    recorder.flush();
+    recorder.timer = undefined;
+  }
+  return profiler.finish();
 }
 
 class TimestampProfiler implements Profiler {
   readonly alone = false;
   readonly #device: GPUDevice;
   readonly #wait: Wait;
+  readonly #sums: ProfileSums;
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
   readonly #batches: { staging: GPUBuffer; dispatches: Dispatch[] }[] = [];
   #dispatches: Dispatch[] = [];
 
-  constructor(device: GPUDevice, batchSize: number, wait: Wait) {
+  constructor(device: GPUDevice, batchSize: number, wait: Wait, sums: ProfileSums) {
+    this.#sums = sums;
     this.#device = device;
     this.#wait = wait;
     this.#queries = device.createQuerySet({ type: 'timestamp', count: 2 * batchSize });
@@ -94,14 +94,17 @@ class TimestampProfiler implements Profiler {
   afterSubmit(): void {}
 
   async finish(): Promise<ProfileEntry[]> {
-    const sums = new ProfileSums();
+    const sums = this.#sums;
+    let first: bigint | undefined;
     for (const { staging, dispatches } of this.#batches) {
       await this.#wait(staging.mapAsync(1));
       const times = new BigUint64Array(staging.getMappedRange());
       dispatches.forEach((dispatch, i) => {
         // A driver may reset its clock between the two; such a pair says nothing.
         const nanoseconds = Number(times[2 * i + 1] - times[2 * i]);
-        sums.add(dispatch, Math.max(0, nanoseconds) / 1e6);
+        first ??= times[2 * i];
+        const start = Math.max(0, Number(times[2 * i] - first)) / 1e6;
+        account(sums, dispatch, start, Math.max(0, nanoseconds) / 1e6);
       });
       staging.destroy();
     }
@@ -113,10 +116,15 @@ class TimestampProfiler implements Profiler {
 
 class CompletionProfiler implements Profiler {
   readonly alone = true;
-  readonly #sums = new ProfileSums();
+  readonly #sums: ProfileSums;
+  readonly #began = performance.now();
   readonly #finished: Promise<void>[] = [];
   #dispatch: Dispatch | undefined;
   #lastDone = 0;
+
+  constructor(sums: ProfileSums) {
+    this.#sums = sums;
+  }
 
   beforePass(dispatch: Dispatch): GPUComputePassDescriptor {
     this.#dispatch = dispatch;
@@ -133,7 +141,8 @@ class CompletionProfiler implements Profiler {
     this.#finished.push(
       done.then(() => {
         const now = performance.now();
-        this.#sums.add(dispatch, now - Math.max(submitted, this.#lastDone));
+        const start = Math.max(submitted, this.#lastDone);
+        account(this.#sums, dispatch, start - this.#began, now - start);
         this.#lastDone = now;
       }),
     );

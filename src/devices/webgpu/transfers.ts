@@ -1,4 +1,4 @@
-/** Host values on their way to the device: rounded, unshared and padded as `queue.writeBuffer` needs them. */
+/** Host values on their way to the device (rounded, unshared and padded as `queue.writeBuffer` needs them) and back. */
 import type { TypedArray } from '../dtype.ts';
 
 /** The bytes of host values as the device stores them, padded to a multiple of four. */
@@ -10,4 +10,9 @@ export function hostBytes(values: TypedArray): Uint8Array<ArrayBuffer> {
   const padded = new Uint8Array(Math.ceil(byteLength / 4) * 4);
   padded.set(new Uint8Array(buffer, byteOffset, byteLength));
   return padded;
+}
+
+/** Copies what is mapped of a staging buffer to `values`. */
+export function copyMapped(staging: GPUBuffer, size: number, values: TypedArray): void {
+  new Uint8Array(values.buffer).set(new Uint8Array(staging.getMappedRange(0, size), 0, values.byteLength));
 }

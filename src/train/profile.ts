@@ -1,0 +1,67 @@
+/** Where the time of a training step goes: some steps of a throwaway copy of a model, taken as training takes them. */
+import type { DeviceDataset } from '../data/device-dataset.ts';
+import type { ProfiledCall, ProfileEntry } from '../devices/device.ts';
+import type { ModelSpec } from '../nn/index.ts';
+import { buildTrainee } from './build.ts';
+import type { Recipe } from './recipes.ts';
+import { RecordedStep } from './recorded-step.ts';
+import { TrainingStep } from './step.ts';
+
+export interface TrainingProfile {
+  readonly steps: number;
+  /** Sums over all steps, slowest first. */
+  readonly entries: readonly ProfileEntry[];
+  readonly calls: readonly ProfiledCall[];
+  /** Of a step, without a profiler beside it. */
+  readonly millisecondsPerStep: number;
+}
+
+/** Steps before anything is timed: kernels are compiled, a recording is made. */
+const WARM_UP = 4;
+
+/**
+ * Profiles steps with the first images of a data set. The run that follows is not touched: model and optimizer are copies
+ * of their own.
+ */
+export async function profileTraining(
+  spec: ModelSpec,
+  recipe: Recipe,
+  data: DeviceDataset,
+  steps: number,
+  capture = true,
+): Promise<TrainingProfile> {
+  const { device } = data;
+  const { smoothing, augmentation, affine, mixup, cutmix } = recipe;
+  const trainee = buildTrainee(spec, recipe, device, 0);
+  const { model, optimizer, ema } = trainee;
+  const batchSize = Math.min(recipe.batchSize, data.count);
+  const options = { augmentation: augmentation ?? undefined, affine: affine ?? undefined, mixup, cutmix };
+  const step = new TrainingStep(model, optimizer, { smoothing, ema });
+  const recorded = new RecordedStep(step, data, options, batchSize, capture);
+  const indices = Uint32Array.from({ length: batchSize }, (_, i) => i);
+  let count = 0;
+  const run = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) {
+      await recorded.run(indices, { seed: 0, epoch: 0, batch: count }, count);
+      count++;
+    }
+    await device.sync();
+  };
+  model.train();
+  try {
+    await run(WARM_UP);
+    const started = performance.now();
+    await run(steps);
+    const millisecondsPerStep = (performance.now() - started) / steps;
+    const calls: ProfiledCall[] = [];
+    const entries = await device.profile(
+      () => run(steps),
+      call => calls.push(call),
+    );
+    return { steps, entries, calls, millisecondsPerStep };
+  } finally {
+    recorded.dispose();
+    step.dispose();
+    trainee.dispose();
+  }
+}
