@@ -40,12 +40,14 @@ export const grainOf = (elements: number): number => Math.max(1, Math.ceil(32768
 /** The smaller of two signed integers. */
 export const smaller = (a: I32, b: I32 | number): I32 => a.lt(b).select(a, typeof b === 'number' ? I32.constant(b) : b);
 
-/** Elements of a task of an elementwise pass: with 16 KiB the prefetchers lose their way too often (a fifth slower). */
-const TASK_ELEMENTS = 32768;
-
-/** Tasks of an elementwise pass: stretches of rows, about 128 KiB each; the last one includes the tail. */
+/**
+ * Tasks of an elementwise pass: stretches of rows; the last one includes the tail. 128 KiB each, because with 16 the
+ * prefetchers lose their way too often (a fifth slower); less where there would be too few for many threads.
+ */
 export function elementwiseTasks({ rows, width }: RowLayout): { rowsPerTask: number; tasks: number; grain: number } {
-  const rowsPerTask = Math.max(1, Math.floor(TASK_ELEMENTS / width));
+  let elements = 32768;
+  while (elements > 4096 && rows * width < 16 * elements) elements /= 2;
+  const rowsPerTask = Math.max(1, Math.floor(elements / width));
   return { rowsPerTask, tasks: Math.max(1, Math.ceil(rows / rowsPerTask)), grain: grainOf(rowsPerTask * width) };
 }
 
