@@ -1,4 +1,5 @@
 /** Explanations of what a network decided, raw and signed, with the figures that say how far to trust them. */
+export * from './agreement.ts';
 export * from './attribution.ts';
 export * from './cam.ts';
 export {
