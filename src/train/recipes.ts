@@ -30,8 +30,11 @@ export interface Recipe {
   readonly patience: number | null;
 }
 
-/** Mirrored or not, moved by up to two pixels: garments keep their meaning. */
-export const LIGHT_AUGMENTATION: AugmentParams = { crop: 2, flip: 'random', erase: null };
+/**
+ * Mirrored or not, moved by up to one pixel: garments keep their meaning. Two pixels cost the CNN a third of a point on
+ * held-out images after 12 epochs (94.26 against 94.58 %), most of which it spends still underfitting.
+ */
+export const LIGHT_AUGMENTATION: AugmentParams = { crop: 1, flip: 'random', erase: null };
 
 /** Random erasing with the sizes of its paper: 2 to 40 % of the image, filled with noise. */
 export function erasing(probability: number): EraseParams {
@@ -59,7 +62,7 @@ const BASE: Recipe = {
 
 export const RECIPES: Readonly<Record<ModelName, Recipe>> = {
   cnn: BASE,
-  'mini-resnet': { ...BASE, epochs: 30 },
+  'mini-resnet': { ...BASE, epochs: 26 },
   // Zhong et al. (2020) but for the course of the learning rate: theirs takes 300 epochs.
   resnet20: { ...BASE, epochs: 60, augmentation: { crop: 4, flip: 'random', erase: erasing(0.5) } },
   lenet5: { ...BASE, learningRate: 0.05 },
