@@ -49,3 +49,25 @@ export function imageSheet(pictures: readonly Picture[], options: SheetOptions =
   });
   return { width, height, rgba };
 }
+
+/** Pictures one below the other, each in the middle of the widest's width. */
+export function stacked(
+  pictures: readonly Picture[],
+  background: readonly [number, number, number, number] = [0, 0, 0, 0],
+): Picture {
+  if (pictures.length === 0) throw new UsageError('A stack needs at least one picture.');
+  const width = Math.max(...pictures.map(picture => picture.width));
+  const height = pictures.reduce((sum, picture) => sum + picture.height, 0);
+  const rgba = new Uint8Array(width * height * 4);
+  for (let pixel = 0; pixel < rgba.length; pixel += 4) rgba.set(background, pixel);
+  const stack = pixelsOf({ width, height, rgba });
+  let top = 0;
+  for (const picture of pictures) {
+    const pixels = pixelsOf(picture);
+    const left = Math.floor((width - picture.width) / 2);
+    for (let y = 0; y < picture.height; y++)
+      stack.set(pixels.subarray(y * picture.width, (y + 1) * picture.width), (top + y) * width + left);
+    top += picture.height;
+  }
+  return { width, height, rgba };
+}

@@ -1,13 +1,17 @@
 /** Results made visible: pictures, charts as SVG text, one self-contained HTML page. Everything here runs in a browser too. */
 export * from './color.ts';
 export * from './confusion-matrix.ts';
+export * from './exciting-sheet.ts';
+export * from './explanation-captions.ts';
 export * from './explanation-sheet.ts';
 export { BLUE, type FigureOptions, figure, type LegendEntry, ORANGE, SERIES_COLORS } from './figure.ts';
 export * from './html.ts';
 export * from './image-sheet.ts';
 export * from './interval-bars.ts';
 export * from './learning-curve.ts';
+export * from './lettering.ts';
 export * from './line-chart.ts';
+export * from './outline.ts';
 export {
   enlarge,
   heatPicture,
