@@ -28,9 +28,9 @@ const pairName = (result: ExploreResult, { classes: [a, b] }: ConfusedPair): str
   `${nameOf(result, a)} and ${nameOf(result, b)}`;
 const refName = (result: ExploreResult, { split, index, label }: ImageRef): string =>
   `${split} ${index} (${nameOf(result, label)})`;
-/** "no image", "one image", "3 images" */
+/** "no images", "one image", "3 images" */
 const counted = (count: number, one: string, many = `${one}s`): string =>
-  count === 0 ? `no ${one}` : count === 1 ? `one ${one}` : `${whole(count)} ${many}`;
+  count === 0 ? `no ${many}` : count === 1 ? `one ${one}` : `${whole(count)} ${many}`;
 
 function cleaningBlocks(result: ExploreResult, read: FigureSource): Block[] {
   const { train, test, duplicates } = result.cleaning;

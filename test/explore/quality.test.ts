@@ -1,0 +1,145 @@
+/** Measures of a map: values given by projection.md's definition, by hand, and by scikit-learn. */
+import { describe, expect, test } from 'vitest';
+import {
+  classOverlap,
+  labelCandidates,
+  type Neighbours,
+  neighbourAccuracy,
+  neighbourRecall,
+  neighbourVotes,
+  type Points,
+  trustworthiness,
+} from '../../src/explore/index.ts';
+import { PhiloxStream } from '../../src/kernels/random/philox.ts';
+
+const line = (...values: number[]): Points => ({
+  values: Float64Array.from(values),
+  count: values.length,
+  dimensions: 1,
+});
+
+function scattered(count: number, dimensions: number, seed: number): Points {
+  const random = new PhiloxStream(seed);
+  return { values: Float64Array.from({ length: count * dimensions }, () => random.normal()), count, dimensions };
+}
+
+/** Neighbours by their indices alone; the n-th lies at distance n. */
+function neighboursOf(k: number, indices: number[]): Neighbours {
+  return {
+    indices: Int32Array.from(indices),
+    distances: Float64Array.from(indices, (_, at) => (at % k) + 1),
+    count: indices.length / k,
+    k,
+  };
+}
+
+describe('trustworthiness', () => {
+  test('0..4 mapped to 0, 2, 4, 1, 3 at k = 1 is 0.2', () => {
+    expect(trustworthiness(line(0, 1, 2, 3, 4), line(0, 2, 4, 1, 3), 1)).toBeCloseTo(0.2, 12);
+  });
+
+  test('of any affine map it is 1', () => {
+    const data = scattered(40, 2, 1);
+    const turned = Float64Array.from(data.values, (_, at) =>
+      at % 2 === 0 ? 3 * data.values[at + 1] + 7 : -3 * data.values[at - 1] - 1,
+    );
+    for (const k of [1, 5, 19]) expect(trustworthiness(data, { ...data, values: turned }, k)).toBe(1);
+  });
+
+  test('of a map at random it is about a half, and a sample of points estimates it', () => {
+    const data = scattered(600, 5, 2);
+    const map = scattered(600, 2, 3);
+    const all = trustworthiness(data, map, 10);
+    expect(all).toBeGreaterThan(0.45);
+    expect(all).toBeLessThan(0.55);
+    const every = Array.from({ length: 600 }, (_, i) => i);
+    expect(trustworthiness(data, map, 10, every)).toBe(all);
+    expect(trustworthiness(data, map, 10, every.slice(0, 150))).toBeCloseTo(all, 1);
+  });
+
+  // b = lambda v, i: v + 0.013 * i * i + 0.0007 * i ** 3   (bent, so that no two distances are equal)
+  // trustworthiness(np.array([[b(i * i % 17, i), b(i * 7 % 11, i)] for i in range(12)]),
+  //                 np.array([[b(i * 5 % 13, i)] for i in range(12)]), n_neighbors=3)      scikit-learn 1.2.1
+  test('agrees with scikit-learn', () => {
+    const bend = (value: number, i: number): number => value + 0.013 * i * i + 0.0007 * i ** 3;
+    const data: Points = {
+      values: Float64Array.from({ length: 24 }, (_, at) => {
+        const i = at >> 1;
+        return bend(at % 2 === 0 ? (i * i) % 17 : (i * 7) % 11, i);
+      }),
+      count: 12,
+      dimensions: 2,
+    };
+    const map = line(...Array.from({ length: 12 }, (_, i) => bend((i * 5) % 13, i)));
+    expect(trustworthiness(data, map, 3)).toBeCloseTo(0.5396825396825398, 12);
+  });
+
+  test('mistakes', () => {
+    expect(() => trustworthiness(line(1, 2, 3, 4), line(1, 2, 3), 1)).toThrow('3 points in the map of 4');
+    expect(() => trustworthiness(line(1, 2, 3, 4), line(1, 2, 3, 4), 2)).toThrow('2 neighbours of 4 points');
+  });
+});
+
+test('recall is the share of neighbours that are kept, in whatever order', () => {
+  const data = neighboursOf(2, [1, 2, 0, 2, 0, 1, 1, 2]);
+  expect(neighbourRecall(data, data)).toBe(1);
+  expect(neighbourRecall(data, neighboursOf(2, [2, 1, 0, 3, 3, 1, 0, 3]))).toBe((2 + 1 + 1 + 0) / 8);
+  expect(() => neighbourRecall(data, neighboursOf(1, [1, 0]))).toThrow('1 neighbours of 2 points against 2 of 4');
+});
+
+test('the majority votes; of equally many the nearest', () => {
+  const labels = [0, 0, 1, 1, 2];
+  const neighbours = neighboursOf(4, [1, 2, 3, 4, 0, 2, 3, 4, 0, 1, 3, 4, 4, 0, 1, 2, 3, 2, 1, 0]);
+  // 0: 0 1 1 2 -> 1. 1: 0 1 1 2 -> 1. 2: 0 0 1 2 -> 0. 3: 2 0 0 1 -> 0. 4: 1 1 0 0 -> 1, the nearest.
+  expect(Array.from(neighbourVotes(neighbours, labels, 3))).toEqual([1, 1, 0, 0, 1]);
+  expect(neighbourAccuracy(neighbours, labels, 3)).toBe(0);
+  expect(neighbourAccuracy(neighboursOf(1, [1, 0, 3, 4, 2]), labels, 3)).toBe(3 / 5);
+});
+
+describe('overlap of classes', () => {
+  // Points 0-3 of class 0, 4-7 of class 1; point 3 lies among class 1, point 4 half-way.
+  const labels = [0, 0, 0, 0, 1, 1, 1, 1];
+  const neighbours = neighboursOf(2, [1, 2, 0, 2, 0, 1, 5, 6, 2, 1, 6, 7, 5, 7, 5, 6]);
+
+  test('counts, shares and pairs', () => {
+    const overlap = classOverlap(neighbours, labels, 3);
+    expect(overlap).toMatchObject({ images: 8, k: 2, accuracy: 6 / 8 });
+    expect(overlap.votes).toEqual([
+      [3, 1, 0],
+      [1, 3, 0],
+      [0, 0, 0],
+    ]);
+    expect(overlap.neighbourShares).toEqual([
+      [0.75, 0.25, 0],
+      [0.25, 0.75, 0],
+      [0, 0, 0],
+    ]);
+    expect(overlap.pairs[0]).toEqual({ classes: [0, 1], images: 2, share: 2 / 8 });
+    expect(overlap.pairs.slice(1).map(({ share }) => share)).toEqual([0, 0]);
+  });
+
+  test('images wholly among another class are candidates', () => {
+    const found = labelCandidates(neighbours, labels, 3);
+    expect(found.map(({ index, label, suggested, agreeing }) => [index, label, suggested, agreeing])).toEqual([
+      [3, 0, 1, 2],
+      [4, 1, 0, 2],
+    ]);
+    expect(found[0]).toMatchObject({
+      commonness: 1 / 4,
+      remoteness: 1,
+      neighbours: [
+        { index: 5, label: 1, distance: 1 },
+        { index: 6, label: 1, distance: 2 },
+      ],
+    });
+    expect(labelCandidates(neighbours, [0, 0, 0, 1, 0, 1, 1, 1], 2)).toEqual([]);
+  });
+
+  test('the rarer confusion comes first', () => {
+    // Four of class 0 lie among class 1, one of class 2 lies there too: the latter is rarer.
+    const many = [...Array(8).fill(0), ...Array(8).fill(1), ...Array(8).fill(2)] as number[];
+    const indices = many.map((label, i) => (i < 4 ? 8 : i === 16 ? 9 : 8 * label + ((i + 1) % 8)));
+    const found = labelCandidates(neighboursOf(1, indices), many, 3);
+    expect(found.map(({ index }) => index)).toEqual([16, 0, 1, 2, 3]);
+  });
+});
