@@ -22,11 +22,13 @@ import { exploreSection } from '../../report/study/explore.ts';
 import { insideSection } from '../../report/study/inside.ts';
 import { photosSection } from '../../report/study/photos.ts';
 import { missingChapter, type RunRecord, studyReport } from '../../report/study/report.ts';
+import { robustnessSection } from '../../report/study/robustness.ts';
 import { type TrainedNetwork, trainingSection } from '../../report/study/training.ts';
 import { tuningSection } from '../../report/study/tuning.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../../train/atomic-file.node.ts';
 import type { Recipe, TuneResult } from '../../train/index.ts';
 import type { PhotosResult } from '../../train/photos.ts';
+import type { RobustnessResult } from '../../train/robustness.ts';
 import type { Session } from '../session.ts';
 import type { TrainingRunResult } from '../training-run.ts';
 import { type StudyOptions, VERSION } from './settings.ts';
@@ -55,6 +57,11 @@ const CHAPTERS: readonly Chapter[] = [
     ],
   },
   { stage: 'tune', title: 'Tuning', sections: (result: TuneResult, read) => [tuningSection(result, read)] },
+  {
+    stage: 'robustness',
+    title: 'Robustness',
+    sections: (result: RobustnessResult, read) => [robustnessSection(result, read)],
+  },
   { stage: 'photos', title: 'Photographs', sections: (result: PhotosResult, read) => [photosSection(result, read)] },
 ];
 
