@@ -3,7 +3,17 @@ import { join } from 'node:path';
 import { CLASS_NAMES } from '../data/index.node.ts';
 import type { PreparedPhoto } from '../data/photo.ts';
 import { type Attribution, methodNamed } from '../explain/index.ts';
-import { type Block, encodePng, explanationSheet, htmlReport, type Section } from '../report/index.node.ts';
+import {
+  type Block,
+  encodePng,
+  explainedSegments,
+  explanationSheet,
+  fitLines,
+  htmlReport,
+  limeFitTable,
+  predictionLines,
+  type Section,
+} from '../report/index.node.ts';
 import { photoStages } from '../report/photo-stages.ts';
 import { writeFileAtomically } from '../train/atomic-file.node.ts';
 import { formatPercent } from './progress.ts';
@@ -22,7 +32,7 @@ export interface ExplainedRow {
   readonly probabilities: readonly number[];
 }
 
-const ROWS_PER_SHEET = 8;
+export const ROWS_PER_SHEET = 8;
 
 interface Page {
   readonly title: string;
@@ -51,11 +61,16 @@ export async function writeExplanationPage(out: string, page: Page): Promise<str
     const columns = attributions.map(attribution => ({
       attribution: part(attribution),
       display: methodNamed(attribution.method.replace(/ of .*/, '')).display,
+      segments: explainedSegments(attribution)?.slice(first, first + ROWS_PER_SHEET),
     }));
-    const { sheet, scales } = explanationSheet(part(pictures), columns);
+    const captions = some.map((row, i) => [
+      ...predictionLines(row, nameOf),
+      ...attributions.flatMap(attribution => fitLines(attribution, first + i)),
+    ]);
+    const { sheet, scales } = explanationSheet(part(pictures), columns, { captions });
     const png = encodePng(sheet);
     await writeFileAtomically(join(out, 'figures', `sheet-${first / ROWS_PER_SHEET + 1}.png`), png);
-    const names = ['image', ...attributions.map(({ method }) => method)].join(', ');
+    const names = ['image', 'prediction', ...attributions.map(({ method }) => method)].join(', ');
     blocks.push(
       { kind: 'figure', png, width: sheet.width, caption: `From left to right: ${names}. One scale per column.` },
       {
@@ -79,6 +94,12 @@ export async function writeExplanationPage(out: string, page: Page): Promise<str
       },
     );
   }
+  const fit = limeFitTable(
+    attributions,
+    rows.map(({ source }) => source),
+    nameOf,
+  );
+  if (fit) blocks.push(fit);
   const sections: Section[] = [{ title: 'Explanations', blocks }];
   if (page.photos.length > 0)
     sections.push({ title: 'How the pictures were prepared', blocks: page.photos.map(preparation) });

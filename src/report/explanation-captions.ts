@@ -54,6 +54,27 @@ export function fitLines(attribution: Pick<Attribution, 'method'>, image: number
   ];
 }
 
+/** How well LIME's linear models fit, image by image. */
+export interface LimeFit {
+  readonly r2: readonly number[];
+  readonly probability: readonly number[];
+  readonly localPrediction: readonly number[];
+  /** Share of altered images taken for another class. */
+  readonly changed: readonly number[];
+}
+
+/** The figures that belong to every LIME explanation, as plain data; undefined for other methods. */
+export function limeFit(attribution: Pick<Attribution, 'method'>): LimeFit | undefined {
+  if (!isLime(attribution)) return undefined;
+  const { explained, changed } = attribution;
+  return {
+    r2: explained.map(({ r2 }) => r2),
+    probability: explained.map(({ probability }) => probability),
+    localPrediction: explained.map(({ localPrediction }) => localPrediction),
+    changed: [...changed],
+  };
+}
+
 /**
  * The segments of each image, where a method explains by segments: superpixels, cells, a map of the caller's. Undefined for
  * all others, single pixels among them.

@@ -5,6 +5,7 @@ import {
   explainedSegments,
   explanationSheet,
   fitLines,
+  limeFit,
   limeFitTable,
   predictionLines,
 } from '../../src/report/index.ts';
@@ -126,6 +127,13 @@ describe('what stands beside an explanation', () => {
   test('how well a linear model fits, for LIME and for nothing else', () => {
     expect(fitLines(lime, 0)).toEqual(['LIME: R2 0.65', 'it predicts 75.1%', 'class changed 25.0%']);
     expect(fitLines({ method: 'deep-shap' }, 0)).toEqual([]);
+    expect(limeFit(lime)).toEqual({
+      r2: [0.6543, -0.1],
+      probability: [0.8, 0.5],
+      localPrediction: [0.7512, 0.4],
+      changed: [0.25, 0],
+    });
+    expect(limeFit({ method: 'deep-shap' })).toBeUndefined();
     const table = limeFitTable([{ method: 'grad-cam' }, lime], ['a', 'b'], nameOf)!;
     expect(table.rows).toEqual([
       ['a', 'Bag', 1, '0.654', '80.0 %', '75.1 %', '25.0 %'],
