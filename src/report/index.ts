@@ -5,6 +5,7 @@ export * from './exciting-sheet.ts';
 export * from './explanation-captions.ts';
 export * from './explanation-sheet.ts';
 export { BLUE, type FigureOptions, figure, type LegendEntry, ORANGE, SERIES_COLORS } from './figure.ts';
+export * from './heat-table.ts';
 export * from './html.ts';
 export * from './image-sheet.ts';
 export * from './interval-bars.ts';
@@ -21,5 +22,6 @@ export {
   signedPicture,
   valueRange,
 } from './picture.ts';
+export * from './photo-stages.ts';
 export * from './reliability-diagram.ts';
 export * from './scatter-chart.ts';
