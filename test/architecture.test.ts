@@ -29,7 +29,7 @@ const MOST_LINES = 400;
 const LONG_FOR_A_REASON: ReadonlySet<string> = new Set(['devices/wasm/assembler/expressions.ts']);
 const EMPTY_NAMES = /^(utils?|helpers?|common|misc)(\.|$)/;
 /** Packages that work in Node only. Every built-in module does too, with `node:` or without. */
-const NODE_PACKAGES = ['webgpu', 'pngjs', 'commander'];
+const NODE_PACKAGES = ['webgpu', 'pngjs', 'commander', 'sharp'];
 
 interface Import {
   specifier: string;
