@@ -7,6 +7,7 @@ import { CLASS_NAMES, type FashionMnist } from '../data/fashion-mnist.ts';
 import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
 import { type CleaningReport, cleaningReport } from './cleaning.ts';
+import { giveWay } from './event-loop.ts';
 import { type NearDuplicates, nearDuplicates } from './near-duplicates.ts';
 import { nearestNeighbours } from './neighbours.ts';
 import { type ClassOverlap, classOverlap, type LabelCandidate, labelCandidates } from './overlap.ts';
@@ -108,6 +109,7 @@ export async function exploreImages(
   }
   const seconds: Record<string, number> = {};
   const timed = async <T>(part: string, what: string, work: () => T | Promise<T>): Promise<T> => {
+    await giveWay();
     signal?.throwIfAborted();
     onProgress(what);
     const began = performance.now();

@@ -13,6 +13,7 @@ import { ShapeError, UsageError } from '../devices/errors.ts';
 import { tensor } from '../tensor/creation.ts';
 import { dispose } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { giveWay } from './event-loop.ts';
 import { checkPoints, type Points, squaredDistance } from './points.ts';
 
 export interface Neighbours {
@@ -137,6 +138,7 @@ async function multiplyPairs(
     for (const [index, a] of left.entries()) {
       // Every point meets its candidates in the order of their indices, whichever side of a tile it is on.
       for (const b of isOneSet ? right.slice(index) : right) {
+        await giveWay();
         signal?.throwIfAborted();
         const product = matmul(a.rows, b.rows, { transposeB: true });
         const dots = await product.data();

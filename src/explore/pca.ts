@@ -13,6 +13,7 @@ import type { Device } from '../devices/device.ts';
 import { ShapeError, UsageError } from '../devices/errors.ts';
 import { tensor } from '../tensor/creation.ts';
 import { tidy } from '../tensor/lifetime.ts';
+import { giveWay } from './event-loop.ts';
 import { checkPoints, type Points } from './points.ts';
 import { symmetricEigen } from './symmetric-eigen.ts';
 
@@ -105,6 +106,7 @@ async function covarianceOf(points: Points, mean: Float64Array, options: PcaOpti
   const { count, dimensions } = points;
   const sum = new Float64Array(dimensions * dimensions);
   for (let start = 0; start < count; start += CHUNK) {
+    await giveWay();
     signal?.throwIfAborted();
     const end = Math.min(start + CHUNK, count);
     const product = tidy(() => {

@@ -14,6 +14,7 @@ import { release } from '../devices/storage.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 import { tsneRepulsion } from '../kernels/tsne/index.ts';
 import { type Affinities, jointAffinities } from './affinities.ts';
+import { giveWay } from './event-loop.ts';
 import { nearestNeighbours } from './neighbours.ts';
 import { fitPca, transformPca } from './pca.ts';
 import { checkPoints, type Points } from './points.ts';
@@ -24,8 +25,7 @@ const MOMENTUM = 0.8;
 const LEAST_GAIN = 0.01;
 const LONGEST_STEP = 5;
 const REPORT_EVERY = 50;
-/** Steps after which the event loop gets its turn: Ctrl-C and timers wait for it. */
-const BREATHE_EVERY = 10;
+const GIVE_WAY_EVERY = 10;
 
 export interface TsneOptions {
   readonly device: Device;
@@ -101,7 +101,7 @@ export async function tsne(points: Points, options: TsneOptions): Promise<TsneMa
         options.onProgress?.({ step, steps: all, kl });
       }
       descend(y, gradient, velocity, gains, count / factor);
-      if (step % BREATHE_EVERY === 0) await new Promise(resolve => setTimeout(resolve));
+      if (step % GIVE_WAY_EVERY === 0) await giveWay();
     }
     const kl = (await forces.at(y, 1, true)).kl!;
     history.push({ step: all, kl });

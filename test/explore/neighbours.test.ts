@@ -68,6 +68,13 @@ for (const { name, device } of await openTestDevices()) {
       expect(Array.from(indices)).toEqual([1, 2, 3, 4, 0, 2, 3, 4, 1, 3, 0, 4, 2, 4, 1, 0, 3, 2, 1, 0]);
     });
 
+    test('a timer gets its turn, and with it whoever aborts', async () => {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort());
+      const search = nearestNeighbours(scattered(3000, 6, 7), 2, { device: device!, signal: controller.signal });
+      await expect(search).rejects.toThrow(/abort/i);
+    });
+
     test('memory comes back', async () => {
       const before = device!.memory().liveAllocations;
       await nearestNeighbours(scattered(50, 9, 4), 3, { device: device! });
