@@ -19,12 +19,13 @@ import {
 } from '../explain/index.ts';
 import { serializeNpy } from '../interop/npy.ts';
 import { buildModel, type Module } from '../nn/index.ts';
+import type { ExplainedMethod, ExplainResult } from '../report/study/explain.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { loadCheckpoint, readCheckpointInfo } from '../train/checkpoint.node.ts';
 import { predictedClasses, predictLogits, softmaxRows } from '../train/index.ts';
 import { noteTestSetUse } from '../train/test-set-ledger.node.ts';
 import { type ChosenImages, chooseImages } from './chosen-images.ts';
-import { type ExplainedRow, writeExplanationPage } from './explanation-page.ts';
+import { type ExplainedRow, ROWS_PER_SHEET, writeExplanationPage } from './explanation-page.ts';
 import { type ImageSelection, imageSelection } from './image-selection.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { obtainData, type Session, withSession } from './session.ts';
@@ -32,7 +33,7 @@ import { Interrupted } from './training-run.ts';
 
 const DEFAULT_METHODS = ['grad-cam', 'integrated-gradients', 'deep-shap'];
 
-interface ExplainCommandOptions extends SharedOptions {
+export interface ExplainCommandOptions extends SharedOptions {
   readonly checkpoint: string;
   readonly images: ImageSelection;
   readonly methods: readonly string[];
@@ -40,18 +41,6 @@ interface ExplainCommandOptions extends SharedOptions {
   /** Default: predicted; both where mistakes are asked for. */
   readonly target?: 'predicted' | 'true' | 'both' | number;
   readonly background: number;
-}
-
-/** What one method gave, as the command prints it. */
-interface MethodResult {
-  readonly method: string;
-  readonly layer?: string;
-  readonly seconds: number;
-  /** Raw values as .npy. */
-  readonly file: string;
-  readonly shape: readonly number[];
-  /** Relative additivity errors, for the methods that should add up. */
-  readonly additivity?: { readonly median: number; readonly largest: number; readonly brokenBy?: string };
 }
 
 function methodList(text: string): string[] {
@@ -91,7 +80,7 @@ export const explainCommand = withSharedOptions(new Command('explain'))
   )
   .option('--background <n>', 'training images that SHAP compares with', wholeNumber(1), 50)
   .action(async (options: ExplainCommandOptions) => {
-    const result = await withSession(options, session => explainImages(options, session)).catch(error => {
+    const result = await withSession(options, session => explainStudy(options, session)).catch(error => {
       if (!(error instanceof Interrupted)) throw error;
       console.error(error.message);
       process.exitCode = 130;
@@ -112,7 +101,11 @@ export const explainCommand = withSharedOptions(new Command('explain'))
     console.log(`Sheets and captions: ${result.page}`);
   });
 
-async function explainImages(options: ExplainCommandOptions, session: Session) {
+/**
+ * Explains the images; writes explain.json, maps/, figures/ and report.html into `out`.
+ * @throws UsageError for images, layers or classes that there are not; Interrupted when the session's signal is raised
+ */
+export async function explainStudy(options: ExplainCommandOptions, session: Session): Promise<ExplainResult> {
   const { device, progress } = session;
   const info = await readCheckpointInfo(options.checkpoint);
   const data = await obtainData(options, progress);
@@ -134,7 +127,7 @@ async function explainImages(options: ExplainCommandOptions, session: Session) {
     const rows = await explainedRows(model, images, chosen, options);
     const x = images.batch(rows.map(({ place }) => place)).images;
     const attributions: Attribution[] = [];
-    const methods: MethodResult[] = [];
+    const methods: ExplainedMethod[] = [];
     for (const name of options.methods) {
       if (session.signal.aborted) throw new Interrupted(`Stopped before ${name}; what is done lies in ${out}/maps.`);
       progress.show(`${name} ...`);
@@ -163,7 +156,7 @@ async function explainImages(options: ExplainCommandOptions, session: Session) {
     const photos = chosen.images.flatMap(({ source, photo }) => (photo ? [{ source, photo }] : []));
     const { isSample } = data;
     const page = await writeExplanationPage(out, { title, rows, pictures, attributions, isSample, photos });
-    const result = {
+    const result: ExplainResult = {
       device: device.kind,
       adapter: device.info.description,
       model: info.model.name,
@@ -171,11 +164,16 @@ async function explainImages(options: ExplainCommandOptions, session: Session) {
       seed: options.seed,
       sampleData: data.isSample,
       background: options.background,
+      classNames: CLASS_NAMES,
       images: rows.map(({ place, ...row }) => row),
       methods,
+      sheets: Array.from({ length: Math.ceil(rows.length / ROWS_PER_SHEET) }, (_, sheet) => ({
+        figure: `sheet-${sheet + 1}.png`,
+        rows: Math.min(ROWS_PER_SHEET, rows.length - sheet * ROWS_PER_SHEET),
+      })),
       page,
     };
-    await writeJsonAtomically(join(out, 'explanations.json'), result);
+    await writeJsonAtomically(join(out, 'explain.json'), result);
     return result;
   } finally {
     background.dispose();
@@ -239,7 +237,7 @@ async function explainedRows(
   });
 }
 
-function additivityOf(attribution: Attribution): MethodResult['additivity'] {
+function additivityOf(attribution: Attribution): ExplainedMethod['additivity'] {
   if (!('additivityErrors' in attribution)) return undefined;
   const { additivityErrors, additivityError } = attribution as CompleteAttribution;
   const sorted = additivityErrors.slice().sort();

@@ -5,6 +5,7 @@
  */
 import type { ModelSpec } from '../../nn/index.ts';
 import { RECIPES, type Recipe } from '../../train/index.ts';
+import type { ExplainCommandOptions } from '../explain.ts';
 import { EXPLORE_DEFAULTS, EXPLORE_SMOKE, type ExploreOptions } from '../explore.ts';
 import type { TuneOptions } from '../tune.ts';
 
@@ -31,10 +32,23 @@ export interface Profile {
   >;
   readonly cnn: NetworkPlan;
   readonly miniResnet: NetworkPlan;
+  /** Methods by name, training images that SHAP compares with, and mistakes to explain besides an image of every class. */
+  readonly explain: Pick<ExplainCommandOptions, 'methods' | 'background'> & { readonly mistakes: number };
   /** Test images that are corrupted; undefined for all. */
   readonly robustness: { readonly limit?: number; readonly severities: readonly number[] };
   readonly tune: Pick<TuneOptions, 'trials' | 'budget' | 'eta' | 'images' | 'heldOut' | 'widths'>;
 }
+
+/** One or two of every family. */
+const SHOWN_METHODS = [
+  'grad-cam',
+  'guided-backprop',
+  'integrated-gradients',
+  'deep-shap',
+  'kernel-shap',
+  'lime',
+  'occlusion',
+] as const;
 
 const PROFILES: Readonly<Record<ProfileName, Profile>> = {
   smoke: {
@@ -51,6 +65,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
       model: { name: 'mini-resnet', options: { widths: [8, 16, 32], stem: 'strided' } },
       recipe: { ...RECIPES['mini-resnet'], epochs: 3, batchSize: 32 },
     },
+    explain: { methods: ['grad-cam', 'integrated-gradients', 'deep-shap'], background: 10, mistakes: 2 },
     robustness: { limit: 200, severities: [1, 3, 5] },
     tune: { trials: 3, budget: [1, 2], eta: 3, images: 400, heldOut: 200, widths: [4, 8, 16] },
   },
@@ -64,6 +79,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
       model: { name: 'mini-resnet', options: { stem: 'strided' } },
       recipe: { ...RECIPES['mini-resnet'], epochs: 5 },
     },
+    explain: { methods: SHOWN_METHODS, background: 50, mistakes: 4 },
     robustness: { limit: 2000, severities: [1, 3, 5] },
     tune: { trials: 12, budget: [2, 6], eta: 3, images: 4000, heldOut: 2000, widths: [8, 16, 32] },
   },
@@ -74,6 +90,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     explore: EXPLORE_DEFAULTS,
     cnn: { model: { name: 'cnn', options: {} }, recipe: RECIPES.cnn },
     miniResnet: { model: { name: 'mini-resnet', options: {} }, recipe: RECIPES['mini-resnet'] },
+    explain: { methods: SHOWN_METHODS, background: 100, mistakes: 8 },
     robustness: { severities: [1, 2, 3, 4, 5] },
     tune: { trials: 27, budget: [2, 6, 18], eta: 3, images: 10_000, heldOut: 5000, widths: [16, 32, 64] },
   },

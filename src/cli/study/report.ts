@@ -18,6 +18,7 @@ import {
   evaluationSection,
   mistakesSection,
 } from '../../report/study/evaluation.ts';
+import { type ExplainResult, explainSection } from '../../report/study/explain.ts';
 import { exploreSection } from '../../report/study/explore.ts';
 import { insideSection } from '../../report/study/inside.ts';
 import { photosSection } from '../../report/study/photos.ts';
@@ -57,6 +58,11 @@ const CHAPTERS: readonly Chapter[] = [
     ],
   },
   { stage: 'tune', title: 'Tuning', sections: (result: TuneResult, read) => [tuningSection(result, read)] },
+  {
+    stage: 'explain',
+    title: 'Explanations',
+    sections: (result: ExplainResult, read) => [explainSection(result, read)],
+  },
   {
     stage: 'robustness',
     title: 'Robustness',

@@ -5,9 +5,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT_CORRUPTIONS } from '../../data/corruption.ts';
+import { CLASS_NAMES } from '../../data/index.node.ts';
 import { GARMENT_DIRECTORY } from '../../data/photo-folder.node.ts';
 import { dataChecksum, dataStudy } from '../data.ts';
+import { explainStudy } from '../explain.ts';
 import { exploreStudy } from '../explore.ts';
+import type { ImageSelection } from '../image-selection.ts';
 import { predictStudy } from '../predict.ts';
 import { robustnessStudy } from '../robustness.ts';
 import { obtainData, type Session } from '../session.ts';
@@ -96,6 +99,21 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
         tuneStudy({ ...from, ...profile.tune, model: 'mini-resnet', seed, out: folder }, session),
     },
     {
+      name: 'explain',
+      needs: ['data', 'train-cnn'],
+      inputs: () => ({ ...base, ...profile.explain }),
+      result: 'explain.json',
+      run: async ({ out: folder, outcomes }) =>
+        explainStudy(
+          {
+            ...{ ...shared, ...profile.explain, out: folder, target: 'both' },
+            checkpoint: checkpointOf(outcomes, 'train-cnn'),
+            images: await explainedImages(profile.explain.mistakes),
+          },
+          session,
+        ),
+    },
+    {
       name: 'robustness',
       needs: ['data', NETWORKS],
       uses: NETWORKS,
@@ -131,6 +149,16 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
     },
   ];
   return [...stages, reportStage(stages)];
+
+  /** The first test image of every class, and the surest mistakes. */
+  async function explainedImages(mistakes: number): Promise<ImageSelection> {
+    const { test } = await obtainData(from, session.progress);
+    const firsts = CLASS_NAMES.map((_, label) => test.labels.indexOf(label)).filter(index => index >= 0);
+    return [
+      { kind: 'set', split: 'test', indices: firsts },
+      { kind: 'mistakes', count: mistakes },
+    ];
+  }
 
   function reportStage(before: readonly Stage[]): Stage {
     return {
