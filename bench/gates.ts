@@ -1,5 +1,5 @@
 /**
- * What the CPU device is held to, as a table: gate, goal, what this run measured, verdict. Ratios are between contenders of
+ * What the devices are held to, as a table: gate, goal, what this run measured, verdict. Ratios are between contenders of
  * one run. Absolute figures were set on a machine whose two cores make 134 GFLOP/s at most; beside them stands what this
  * machine's ceiling makes of them.
  */
@@ -184,6 +184,15 @@ export const GATES: readonly Gate[] = [
   triadShare('elementwise, of the triad', ['add 3.2 M', 'relu 3.2 M', 'relu 3.2 M backward', 'accumulate 3.2 M']),
   triadShare('optimizer, of the triad', ['SGD Nesterov 425 k', 'SGD Nesterov 10 M', 'AdamW 425 k', 'AdamW 10 M']),
   epoch,
+];
+
+/** What the GPU device is held to: TensorFlow.js on the same adapter, in the same run. */
+export const WEBGPU_GATES: readonly Gate[] = [
+  ratio('matmul 1024 against tfjs-webgpu', 'matmul 1024', 'tfjs-webgpu', 5, 7),
+  ratio(`${CONV} forward against tfjs-webgpu`, `${CONV} forward`, 'tfjs-webgpu', 6, 8),
+  ratio(`${CONV} weight gradient against tfjs-webgpu`, `${CONV} weight gradient`, 'tfjs-webgpu', 10, undefined),
+  ratio('CNN training step against tfjs-webgpu', 'cnn train 128', 'tfjs-webgpu', 10, 20),
+  ratio('MiniResNet training step against tfjs-webgpu', 'mini-resnet train 128', 'tfjs-webgpu', 10, 20),
 ];
 
 /** Holds a run to every gate. A gate is judged by its unrounded figure; what was not measured is not met. */

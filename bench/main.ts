@@ -10,13 +10,13 @@ import { openDevice } from '../src/devices/open.ts';
 import { kernelCases } from './cases/index.ts';
 import { type Ceilings, measureCeilings } from './ceilings.ts';
 import { type Case, type Entrant, Missing } from './contender.ts';
-import { judge } from './gates.ts';
+import { GATES, judge, WEBGPU_GATES } from './gates.ts';
 import { type Budget, race } from './harness.ts';
 import { type KernelCase, ownEntrant, variantsOf } from './kernel-case.ts';
 import { networkFlops, type Weights } from './networks/architectures.ts';
 import { type EpochResult, measureEpoch, ownNetwork, weightsOf } from './networks/own.ts';
 import type { NetworkName, NetworkOperation, Operation } from './operations.ts';
-import { peers as allPeers } from './peers/index.ts';
+import { peersOf } from './peers/index.ts';
 import type { PeerSession } from './peers/peer.ts';
 import {
   defaultResultPath,
@@ -33,6 +33,7 @@ interface Options {
   readonly only?: RegExp;
   readonly device: DeviceKind;
   readonly threads?: number;
+  readonly batch: readonly number[];
   readonly quick?: boolean;
   readonly peers: boolean;
   readonly ceilings: boolean;
@@ -56,9 +57,12 @@ interface NetworkCase extends Case {
 }
 
 /** Flop counts follow from the weights' shapes, so no model is needed to list the cases. */
-const NETWORK_IDS = NETWORKS.flatMap(network =>
-  (['train', 'infer'] as const).map(kind => ({ kind, network, batch: BATCH, id: `${network} ${kind} ${BATCH}` })),
-);
+const networkCases = (batches: readonly number[]) =>
+  batches.flatMap(batch =>
+    NETWORKS.flatMap(network =>
+      (['train', 'infer'] as const).map(kind => ({ kind, network, batch, id: `${network} ${kind} ${batch}` })),
+    ),
+  );
 
 const budgets = (quick: boolean): Record<'ceilings' | 'kernels' | 'networks', Budget> => {
   const scale = quick ? 0.4 : 1;
@@ -73,7 +77,7 @@ async function bench(options: Options): Promise<void> {
   const matches = (one: { id: string; group?: string }): boolean =>
     !options.only || options.only.test(one.id) || (one.group !== undefined && options.only.test(one.group));
   const kernels = kernelCases.filter(matches);
-  const networks = NETWORK_IDS.filter(matches);
+  const networks = networkCases(options.batch).filter(matches);
   const withEpoch = options.epoch || (options.only ? options.only.test(EPOCH_ID) : !options.quick);
   if (kernels.length + networks.length === 0 && !withEpoch) {
     throw new UsageError(`--only ${options.only?.source} matches nothing; --list shows what there is.`);
@@ -95,7 +99,7 @@ async function bench(options: Options): Promise<void> {
   const sessions: { name: string; session: PeerSession }[] = [];
   const peers: PeerState[] = [];
   try {
-    for (const peer of options.peers ? allPeers : []) {
+    for (const peer of options.peers ? peersOf(device.kind) : []) {
       try {
         const session = await peer.open({ threads, weights: weightsFor });
         sessions.push({ name: peer.name, session });
@@ -130,7 +134,9 @@ async function bench(options: Options): Promise<void> {
     }
     const ofNetworks: Row[] = [];
     for (const { id, ...operation } of networks) {
-      const flops = networkFlops(operation.network, await weightsFor(operation.network), BATCH)[operation.kind];
+      const flops = networkFlops(operation.network, await weightsFor(operation.network), operation.batch)[
+        operation.kind
+      ];
       const one: NetworkCase = { id, group: 'networks', operation, flops, bytes: 0, footprint: 0 };
       const own: Entrant = { name: `weft ${device.kind}`, prepare: () => prepareNetwork(operation, device) };
       ofNetworks.push(rowOf(one, await race([own, ...peerEntrants(operation)], budget.networks)));
@@ -151,7 +157,10 @@ async function bench(options: Options): Promise<void> {
       ...(epoch ? { epoch } : {}),
       gates: [],
     };
-    const results: Results = { ...measured, gates: device.kind === 'wasm' ? judge(measured) : [] };
+    const results: Results = {
+      ...measured,
+      gates: device.kind === 'reference' ? [] : judge(measured, device.kind === 'wasm' ? GATES : WEBGPU_GATES),
+    };
     say(absences(results));
     const reached = results.gates.filter(({ measured: text }) => !text.endsWith('not run'));
     if (reached.length > 0) say(gatesTable(reached));
@@ -218,6 +227,10 @@ function parseThreads(text: string): number {
   return count;
 }
 
+function parseBatches(text: string): number[] {
+  return text.split(',').map(parseThreads);
+}
+
 function parsePattern(text: string): RegExp {
   try {
     return new RegExp(text, 'i');
@@ -233,6 +246,9 @@ const program = new Command('bench')
     new Option('--device <kind>', 'device to measure').choices(['wasm', 'webgpu', 'reference']).default('wasm'),
   )
   .option('--threads <n>', 'threads for everyone who listens (default: one per processor)', parseThreads)
+  .option('--batch <list>', 'images per step and per inference of the networks, e.g. 128,512,1024', parseBatches, [
+    BATCH,
+  ])
   .option('--quick', 'shorter samples and no epoch')
   .option('--variants', 'time every variant of a kernel that applies, not only the one that is chosen')
   .option('--epoch', 'run a whole epoch instead of extrapolating from a few steps')
@@ -242,7 +258,8 @@ const program = new Command('bench')
   .option('--no-json', 'write no file')
   .option('--list', 'print the names of all cases')
   .action(async (options: Options) => {
-    if (options.list) for (const { id } of [...kernelCases, ...NETWORK_IDS, { id: EPOCH_ID }]) console.log(id);
+    if (options.list)
+      for (const { id } of [...kernelCases, ...networkCases(options.batch), { id: EPOCH_ID }]) console.log(id);
     else await bench(options);
   });
 

@@ -3,20 +3,20 @@ import { noGrad } from '../../src/autograd/index.ts';
 import { epochBatches, shuffledIndices } from '../../src/data/batches.ts';
 import { DeviceDataset } from '../../src/data/device-dataset.ts';
 import { loadFashionMnist } from '../../src/data/index.node.ts';
-import type { Device } from '../../src/devices/device.ts';
+import type { Capture, Device } from '../../src/devices/device.ts';
 import { buildModel, type Module, type Optimizer, SGD } from '../../src/nn/index.ts';
 import { tensor } from '../../src/tensor/creation.ts';
-import { tidy } from '../../src/tensor/lifetime.ts';
+import { dispose as disposeTensors, tidy } from '../../src/tensor/lifetime.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { LIGHT_AUGMENTATION } from '../../src/train/recipes.ts';
-import { type StepResult, TrainingStep } from '../../src/train/step.ts';
+import { type StepOutputs, type StepResult, TrainingStep } from '../../src/train/step.ts';
 import type { Contender } from '../contender.ts';
 import { timed } from '../harness.ts';
 import type { NetworkName, NetworkOperation } from '../operations.ts';
 import { valuesOf } from '../values.ts';
 import type { Weights } from './architectures.ts';
 
-const LEARNING_RATE = 0.01;
+export const LEARNING_RATE = 0.01;
 const SEED = 0;
 
 /** What every contender is fed: pixels in [0, 1). */
@@ -77,17 +77,35 @@ export interface TrainingSetup extends Prepared {
   step(): Promise<StepResult>;
 }
 
-/** A model with its optimizer and one batch, ready to take training steps on it. */
-export function trainingSetup(network: NetworkName, batch: number, device: Device): TrainingSetup {
+/**
+ * A model with its optimizer and one batch, ready to take training steps on it.
+ * @param capture record a step and replay it, as `fit` does
+ */
+export function trainingSetup(network: NetworkName, batch: number, device: Device, capture = false): TrainingSetup {
   const prepared = prepare(network, batch, device);
   const { model, images, labels } = prepared;
   const optimizer = nesterov(model);
   const step = new TrainingStep(model, optimizer, { smoothing: 0 });
   let count = 0;
+  let recording: Capture | undefined;
+  let outputs: StepOutputs | undefined;
   return {
     ...prepared,
-    step: () => step.run({ images, labels }, count++),
+    step() {
+      if (!capture) return step.run({ images, labels }, count++);
+      optimizer.prepare();
+      if (recording) recording.replay();
+      else {
+        recording = device.capture(() => {
+          outputs = step.enqueue({ images, labels });
+          step.update();
+        });
+      }
+      return step.read(outputs!, count++);
+    },
     dispose() {
+      disposeTensors(outputs?.loss, outputs?.hits);
+      recording?.dispose();
       step.dispose();
       optimizer.dispose();
       prepared.dispose();
@@ -97,7 +115,7 @@ export function trainingSetup(network: NetworkName, batch: number, device: Devic
 
 export function ownNetwork({ kind, network, batch }: NetworkOperation, device: Device): Contender {
   if (kind === 'train') {
-    const setup = trainingSetup(network, batch, device);
+    const setup = trainingSetup(network, batch, device, true);
     let last: Promise<StepResult> | undefined;
     return timed(
       {

@@ -6,13 +6,16 @@
 import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
 import type * as TfjsCore from '@tensorflow/tfjs-core';
+import { acquireAdapter } from '../../src/devices/webgpu/adapter.node.ts';
+import type { AcquiredAdapter } from '../../src/devices/webgpu/adapter.ts';
 import { type Contender, Missing } from '../contender.ts';
 import { timed } from '../harness.ts';
 import { ARCHITECTURES, type LayerBuilder } from '../networks/architectures.ts';
-import { imageValues } from '../networks/own.ts';
-import { type ConvolutionOperation, type Operation, outputSize } from '../operations.ts';
+import { imageValues, LEARNING_RATE, labelValues } from '../networks/own.ts';
+import { type ConvolutionOperation, type NetworkName, type Operation, outputSize } from '../operations.ts';
 import { valuesOf } from '../values.ts';
 import type { Peer, PeerOptions, PeerSession } from './peer.ts';
+import { loadTfjsWebGpu } from './tfjs-bundle.ts';
 
 type Tf = typeof TfjsCore;
 type Tensor = TfjsCore.Tensor;
@@ -22,15 +25,17 @@ export interface TfjsBackend {
   readonly name: string;
   /** Name of the backend in TensorFlow.js. */
   readonly backend: string;
+  /** TensorFlow.js itself, where it is not the installed package as it stands. */
+  load?(): Promise<Tf>;
   /** Imports the package that registers it, and prepares it; returns its version. */
-  register(): Promise<string>;
+  register(tf: Tf): Promise<string>;
   /** Larger work (floating-point operations, elements of all inputs) is not given to it. */
   readonly mostFlops: number;
   readonly mostElements: number;
   /** What is worth knowing beside the figures. */
   readonly remark: string;
   /** Waits until the work behind a tensor is done; absent where operations return when it is. */
-  finish?(result: Tensor): Promise<void>;
+  finish?(tf: Tf): Promise<void>;
 }
 
 const wasm: TfjsBackend = {
@@ -59,7 +64,39 @@ const cpu: TfjsBackend = {
   },
 };
 
+/** What its backend offers besides, of which the types say nothing. */
+interface WebGpuBackend {
+  readonly queue: GPUQueue;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+}
+
+/** On the adapter that our own device takes, with a device of its own. */
+let acquired: Promise<AcquiredAdapter> | undefined;
+
+const webgpu: TfjsBackend = {
+  name: 'tfjs-webgpu',
+  backend: 'webgpu',
+  mostFlops: Infinity,
+  mostElements: Infinity,
+  remark: 'the same adapter through the same Dawn',
+  load: () => loadTfjsWebGpu(async () => (await (acquired = acquireAdapter())).adapter),
+  register: async tf => tf.version_core,
+  async finish(tf) {
+    const backend = tf.backend() as unknown as WebGpuBackend;
+    // As it does before it reads a tensor.
+    backend.ensureCommandEncoderReady();
+    backend.endComputePassEncoder();
+    backend.submitQueue();
+    // With our own device's patience: a plain await would take a core from a software adapter.
+    const { wait } = await acquired!;
+    await wait(backend.queue.onSubmittedWorkDone());
+  },
+};
+
 export const tfjsPeers: readonly Peer[] = [tfjsPeer(wasm), tfjsPeer(cpu)];
+export const tfjsWebGpuPeer: Peer = tfjsPeer(webgpu);
 
 export function tfjsPeer(backend: TfjsBackend): Peer {
   return {
@@ -68,8 +105,8 @@ export function tfjsPeer(backend: TfjsBackend): Peer {
       let tf: Tf;
       let version: string;
       try {
-        tf = await import('@tensorflow/tfjs-core');
-        version = await backend.register();
+        tf = await (backend.load?.() ?? import('@tensorflow/tfjs-core'));
+        version = await backend.register(tf);
       } catch (error) {
         throw new Missing(`not installed (${(error as Error).message.split('\n')[0]})`);
       }
@@ -94,7 +131,7 @@ class TfjsSession implements PeerSession {
   }
 
   async prepare(operation: Operation): Promise<Contender> {
-    const { flops, inputs, run } = await this.#plan(operation);
+    const { flops, inputs, run, isOutput = true, dispose } = await this.#plan(operation);
     const { mostFlops, mostElements, backend } = this.#backend;
     const elements = inputs.reduce((total, { values }) => total + values.length, 0);
     if (flops > mostFlops || elements > mostElements) {
@@ -116,19 +153,24 @@ class TfjsSession implements PeerSession {
           last = compute();
         },
         async finish() {
-          if (last) await finish?.(last);
+          if (last) await finish?.(tf);
         },
       },
       {
-        async output() {
-          const result = compute();
-          const values = await result.data();
-          result.dispose();
-          return values as Float32Array;
-        },
+        ...(isOutput
+          ? {
+              async output() {
+                const result = compute();
+                const values = await result.data();
+                result.dispose();
+                return values as Float32Array;
+              },
+            }
+          : {}),
         dispose() {
           last?.dispose();
           tf.dispose(tensors);
+          dispose?.();
         },
       },
     );
@@ -171,10 +213,14 @@ class TfjsSession implements PeerSession {
       }
       case 'infer':
         return this.#inference(operation.network, operation.batch);
-      case 'train':
-        throw new Missing(
-          `cannot train a convolution: ${this.#lacks('Conv2DBackpropFilter') ?? 'its gradients are not registered here'}`,
-        );
+      case 'train': {
+        const missing = this.#lacks('Conv2DBackpropFilter');
+        if (missing) throw new Missing(`cannot train a convolution: ${missing}`);
+        if (!tf.getGradient('Conv2D')) {
+          throw new Missing('cannot train a convolution: its gradients are not registered here');
+        }
+        return this.#training(operation.network, operation.batch);
+      }
     }
   }
 
@@ -216,6 +262,43 @@ class TfjsSession implements PeerSession {
     };
   }
 
+  /** A step as ours: batch statistics, cross-entropy, backward, Nesterov momentum, running statistics. */
+  async #training(network: NetworkName, batch: number): Promise<Plan> {
+    const weights = await this.#options.weights(network);
+    const tf = this.#tf;
+    await tf.setBackend(this.#backend.backend);
+    const isLearned = (name: string): boolean => !/(mean|std|runningMean|runningVariance)$/.test(name);
+    const variables = new Map(
+      [...weights].map(([name, { values, shape }]) => {
+        const initial = tf.tensor(values, [...shape]);
+        const variable = tf.variable(initial, isLearned(name));
+        initial.dispose();
+        return [name, variable] as const;
+      }),
+    );
+    const learned = [...variables].filter(([name]) => isLearned(name)).map(([, variable]) => variable);
+    const optimizer = tf.train.momentum(LEARNING_RATE, 0.9, true);
+    const targets = tf.cast(tf.oneHot(tf.tensor1d(labelValues(batch), 'int32'), 10), 'float32');
+    return {
+      flops: 1.2e8 * batch,
+      inputs: [{ shape: [batch, 28, 28, 1], values: imageValues(batch) }],
+      isOutput: false,
+      run: ([x]) =>
+        optimizer.minimize(
+          () => {
+            const logits = ARCHITECTURES[network]<Tensor>(new TfjsTrainingLayers(tf, variables), x);
+            return tf.losses.softmaxCrossEntropy(targets, logits) as TfjsCore.Scalar;
+          },
+          true,
+          learned,
+        )!,
+      dispose() {
+        tf.dispose([...variables.values(), targets]);
+        optimizer.dispose();
+      },
+    };
+  }
+
   async #inference(network: 'cnn' | 'mini-resnet', batch: number): Promise<Plan> {
     const weights = await this.#options.weights(network);
     const names = [...weights.keys()];
@@ -238,51 +321,73 @@ interface Plan {
   readonly flops: number;
   readonly inputs: readonly { readonly shape: readonly number[]; readonly values: Float32Array }[];
   run(tensors: Tensor[]): Tensor;
+  /** False where the result depends on how often it was computed. */
+  readonly isOutput?: boolean;
+  dispose?(): void;
 }
 
 const EPSILON = 1e-5;
+/** Share of a batch in the running statistics. */
+const MOMENTUM = 0.1;
 
 class TfjsLayers implements LayerBuilder<Tensor> {
-  readonly #tf: Tf;
+  protected readonly tf: Tf;
   readonly #weights: ReadonlyMap<string, Tensor>;
   constructor(tf: Tf, weights: ReadonlyMap<string, Tensor>) {
-    this.#tf = tf;
+    this.tf = tf;
     this.#weights = weights;
   }
-  #of(name: string): Tensor {
+  protected of(name: string): Tensor {
     const found = this.#weights.get(name);
     if (!found) throw new Error(`tfjs: the model has no "${name}"`);
     return found;
   }
   normalize(x: Tensor, name: string): Tensor {
-    return this.#tf.div(this.#tf.sub(x, this.#of(`${name}.mean`)), this.#of(`${name}.std`));
+    return this.tf.div(this.tf.sub(x, this.of(`${name}.mean`)), this.of(`${name}.std`));
   }
   conv2d(x: Tensor, name: string, stride: number, padding: number): Tensor {
-    const filter = this.#of(`${name}.weight`) as Tensor4D;
-    return this.#tf.conv2d(x as Tensor4D, filter, stride, padding, 'NHWC', 1, 'floor');
+    const filter = this.of(`${name}.weight`) as Tensor4D;
+    return this.tf.conv2d(x as Tensor4D, filter, stride, padding, 'NHWC', 1, 'floor');
   }
   batchNorm(x: Tensor, name: string): Tensor {
     const [mean, variance, beta, gamma] = ['runningMean', 'runningVariance', 'beta', 'gamma'].map(
-      part => this.#of(`${name}.${part}`) as TfjsCore.Tensor1D,
+      part => this.of(`${name}.${part}`) as TfjsCore.Tensor1D,
     );
-    return this.#tf.batchNorm(x, mean, variance, beta, gamma, EPSILON);
+    return this.tf.batchNorm(x, mean, variance, beta, gamma, EPSILON);
   }
   relu(x: Tensor): Tensor {
-    return this.#tf.relu(x);
+    return this.tf.relu(x);
   }
   add(a: Tensor, b: Tensor): Tensor {
-    return this.#tf.add(a, b);
+    return this.tf.add(a, b);
   }
   maxPool(x: Tensor): Tensor {
-    return this.#tf.maxPool(x as Tensor4D, 2, 2, 'valid');
+    return this.tf.maxPool(x as Tensor4D, 2, 2, 'valid');
   }
   globalAveragePool(x: Tensor): Tensor {
-    return this.#tf.mean(x, [1, 2]);
+    return this.tf.mean(x, [1, 2]);
   }
   flatten(x: Tensor): Tensor {
-    return this.#tf.reshape(x, [x.shape[0], -1]);
+    return this.tf.reshape(x, [x.shape[0], -1]);
   }
   dense(x: Tensor, name: string): Tensor {
-    return this.#tf.add(this.#tf.matMul(x, this.#of(`${name}.weight`)), this.#of(`${name}.bias`));
+    return this.tf.add(this.tf.matMul(x, this.of(`${name}.weight`)), this.of(`${name}.bias`));
+  }
+}
+
+/** The same network in training mode. */
+class TfjsTrainingLayers extends TfjsLayers {
+  override batchNorm(x: Tensor, name: string): Tensor {
+    const { tf } = this;
+    const { mean, variance } = tf.moments(x, [0, 1, 2]);
+    for (const [part, now] of [
+      ['runningMean', mean],
+      ['runningVariance', variance],
+    ] as const) {
+      const running = this.of(`${name}.${part}`) as TfjsCore.Variable;
+      running.assign(tf.add(tf.mul(running, 1 - MOMENTUM), tf.mul(now, MOMENTUM)));
+    }
+    const [beta, gamma] = ['beta', 'gamma'].map(part => this.of(`${name}.${part}`) as TfjsCore.Tensor1D);
+    return tf.batchNorm(x, mean as TfjsCore.Tensor1D, variance as TfjsCore.Tensor1D, beta, gamma, EPSILON);
   }
 }

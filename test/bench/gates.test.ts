@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { kernelCases } from '../../bench/cases/index.ts';
-import { GATES, judge } from '../../bench/gates.ts';
-import { peers } from '../../bench/peers/index.ts';
+import { GATES, judge, WEBGPU_GATES } from '../../bench/gates.ts';
+import { peers, peersOf } from '../../bench/peers/index.ts';
 import { describeMachine, type Results, type Row, resultFileName, writeResults } from '../../bench/results.ts';
 import { absences, gatesTable, groupTable } from '../../bench/table.ts';
 
@@ -47,9 +47,9 @@ const verdictOf = (what: string, measured: Results): ReturnType<typeof judge>[nu
 
 describe('every gate', () => {
   const ids = new Set([...kernelCases.map(({ id }) => id), ...NETWORK_ROWS]);
-  const names = new Set(['weft', ...peers.map(({ name }) => name)]);
+  const names = new Set(['weft', ...[...peers, ...peersOf('webgpu')].map(({ name }) => name)]);
 
-  it.each(GATES)('$what is made of rows and contenders that exist', ({ rows, contenders }) => {
+  it.each([...GATES, ...WEBGPU_GATES])('$what is made of rows and contenders that exist', ({ rows, contenders }) => {
     expect(rows.filter(id => !ids.has(id))).toEqual([]);
     expect(contenders.filter(name => !names.has(name))).toEqual([]);
   });
