@@ -79,9 +79,9 @@ export interface LabelCandidate {
 
 /**
  * Images none of whose neighbours has their own class while nearly all (nine in ten) agree on another. That is a reason to
- * look at a label, not to change it: where classes overlap, a rightly named shirt lies among T-shirts. So the rarest
- * confusions come first (a pullover among dresses before a coat among pullovers), and of one kind those that lie deepest
- * inside the other class.
+ * look at a label, not to change it: where classes overlap, a rightly named shirt lies among T-shirts. Those in the thick of
+ * the other class come before those at its edge, which may be like nothing at all; then the rarest confusions come first (a
+ * pullover among dresses before a coat among pullovers), for the commoner one is the more it is the classes' own.
  */
 export function labelCandidates(neighbours: Neighbours, labels: ArrayLike<number>, classes: number): LabelCandidate[] {
   const { count, k, indices, distances } = neighbours;
@@ -112,5 +112,7 @@ export function labelCandidates(neighbours: Neighbours, labels: ArrayLike<number
     const remoteness = usual[suggested] > 0 ? meanDistance[i] / usual[suggested] : 0;
     found.push({ index: i, label: labels[i], suggested, agreeing, neighbours: own, commonness, remoteness });
   }
-  return found.sort((a, b) => a.commonness - b.commonness || a.remoteness - b.remoteness);
+  // No farther from its neighbours than a member of their class usually is.
+  const place = ({ remoteness }: LabelCandidate): number => (remoteness <= 1 ? 0 : 1);
+  return found.sort((a, b) => place(a) - place(b) || a.commonness - b.commonness || a.remoteness - b.remoteness);
 }

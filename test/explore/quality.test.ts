@@ -141,5 +141,9 @@ describe('overlap of classes', () => {
     const indices = many.map((label, i) => (i < 4 ? 8 : i === 16 ? 9 : 8 * label + ((i + 1) % 8)));
     const found = labelCandidates(neighboursOf(1, indices), many, 3);
     expect(found.map(({ index }) => index)).toEqual([16, 0, 1, 2, 3]);
+    // Unless it lies farther out than members of that class do.
+    const remote = neighboursOf(1, indices);
+    remote.distances[16] = 1.5;
+    expect(labelCandidates(remote, many, 3).map(({ index }) => index)).toEqual([0, 1, 2, 3, 16]);
   });
 });

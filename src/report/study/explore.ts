@@ -234,8 +234,8 @@ function candidateBlocks(result: ExploreResult, read: FigureSource): Block[] {
     shown(
       read,
       FIGURES.labelCandidates,
-      `Candidates for label errors (framed), each followed by its ${SHOWN_NEIGHBOURS} nearest neighbours, two to a row; the rarest confusions ` +
-        'first. Where the framed garment is plainly of its neighbours’ class, its label is wrong.',
+      `Candidates for label errors (framed), each followed by its ${SHOWN_NEIGHBOURS} nearest neighbours, two to a row: ` +
+        'first those in the thick of the other class, of these the rarest confusions. Where the framed garment is plainly of its neighbours’ class, its label is wrong.',
       760,
     ),
     {
