@@ -134,7 +134,17 @@ export async function tuneStudy(options: TuneOptions, session: Session): Promise
   const space = SPACES[model];
   const halving = { budgets: budget, eta };
   const identity = {
-    ...{ model, widths, space, halving, seed, batch: BATCH, device: device.kind, adapter: device.info.adapter },
+    ...{
+      model,
+      widths,
+      space,
+      halving,
+      seed,
+      batch: BATCH,
+      recipe: RECIPES[model],
+      device: device.kind,
+      adapter: device.info.adapter,
+    },
     ...{ sampleData: data.isSample, of: data.train.count, trainImages: images.length, heldOutImages: heldOut.length },
     trials,
   };
@@ -193,7 +203,7 @@ export async function tuneStudy(options: TuneOptions, session: Session): Promise
       return outcome;
     });
     const best = ranking(finished).find(({ attempts }) => attempts.at(-1)!.accuracy !== null);
-    const { trials: _, of: __, batch: ___, ...described } = identity;
+    const { trials: _, of: __, batch: ___, recipe: ____, ...described } = identity;
     const result: TuneResult = {
       ...described,
       unit: 'epoch',

@@ -35,7 +35,8 @@ describe.skipIf(!browser)(`the report in a browser${absent}`, () => {
         ...['--import', 'tsx', main, 'run', '--profile', 'smoke', '--limit', '240', '--data', sample],
         ...['--device', 'wasm', '--out', join(folder, 'run')],
       ],
-      { cwd: REPOSITORY },
+      // One thread: the networks are tiny, and tests share the processor with each other.
+      { cwd: REPOSITORY, env: { ...process.env, WEFT_THREADS: '1' } },
     );
     ({ chapters, missing } = JSON.parse(readFileSync(join(folder, 'run', 'report', 'report.json'), 'utf8')));
   });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { DEFAULT_CORRUPTIONS } from '../../data/corruption.ts';
 import { CLASS_NAMES } from '../../data/index.node.ts';
 import { GARMENT_DIRECTORY } from '../../data/photo-folder.node.ts';
+import { RECIPES } from '../../train/index.ts';
 import { dataChecksum, dataStudy } from '../data.ts';
 import { explainStudy } from '../explain.ts';
 import { exploreStudy } from '../explore.ts';
@@ -93,7 +94,7 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
     {
       name: 'tune',
       needs: ['data'],
-      inputs: () => ({ ...base, ...profile.tune }),
+      inputs: () => ({ ...base, ...profile.tune, recipe: RECIPES['mini-resnet'] }),
       result: 'tune.json',
       run: ({ out: folder }) =>
         tuneStudy({ ...from, ...profile.tune, model: 'mini-resnet', seed, out: folder }, session),

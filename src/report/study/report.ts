@@ -94,10 +94,10 @@ function conclusions({ isSample, profile, seed }: RunRecord, evaluation: Evaluat
     }
   }
   paragraphs.push(
-    `What not to conclude: that one network is better than another because its figure is higher (see the comparison, and that this is ` +
-      `one training with seed ${seed}); that ${percent(evaluation?.networks[0]?.accuracy ?? 0.9, 0)} on these pictures means anything like it on photographs (see ` +
-      'the chapters on corruptions and photographs); that a picture of an explanation shows why a network decided (see the scores ' +
-      'beside it); that an option which did well in the small search does well at any size.',
+    'What not to conclude: that one network is better than another because its figure is higher (see the comparison, and that this ' +
+      `is one training with seed ${seed}); that figures of these pictures hold for photographs (see the chapters on corruptions and ` +
+      'photographs); that a picture of an explanation shows why a network decided (see the scores beside it); that an option which ' +
+      'did well in the small search does well at any size.',
   );
   if (profile === 'smoke') {
     paragraphs.push(
