@@ -2,7 +2,7 @@
  * What stands beside explanations: what the model says about an image, the pieces a method explains by, and how far the
  * linear models of LIME can be believed. A LIME picture without these figures is a picture of nothing in particular.
  */
-import type { Attribution, LimeAttribution, PlayerAttribution, Segments } from '../explain/index.ts';
+import type { Attribution, LimeAttribution, Players, Segments } from '../explain/index.ts';
 import type { TableBlock } from './html.ts';
 
 /** What a model says about one image, and what it is explained for. */
@@ -79,17 +79,20 @@ export function limeFit(attribution: Pick<Attribution, 'method'>): LimeFit | und
  * The segments of each image, where a method explains by segments: superpixels, cells, a map of the caller's. Undefined for
  * all others, single pixels among them.
  */
-export function explainedSegments(
-  attribution: Pick<Attribution, 'shape'> &
-    Partial<Pick<LimeAttribution, 'segments'> & Pick<PlayerAttribution, 'images'>>,
-): Segments[] | undefined {
+export function explainedSegments(attribution: ExplainedBySegments): Segments[] | undefined {
   if (attribution.segments) return [...attribution.segments];
   const [, height, width] = attribution.shape;
-  const players = attribution.images?.map(image => image.players);
-  if (!players?.every(({ labels, count }) => labels.length === height * width && count < labels.length))
-    return undefined;
+  const players = (attribution.images ?? []).flatMap(image => image.players ?? []);
+  const isSegment = ({ labels, count }: Players): boolean => labels.length === height * width && count < labels.length;
+  if (players.length === 0 || !players.every(isSegment)) return undefined;
   return players.map(({ labels, count }) => ({ labels, count, shape: [height, width] }));
 }
+
+/** An attribution as far as its pieces go: LIME's segments, or who played in each image where there are players. */
+type ExplainedBySegments = Pick<Attribution, 'shape'> & {
+  readonly segments?: readonly Segments[];
+  readonly images?: readonly { readonly players?: Players }[];
+};
 
 /**
  * How far each LIME explanation can be trusted, a row per image; undefined where LIME is not among the methods.

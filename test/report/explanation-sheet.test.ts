@@ -155,5 +155,7 @@ describe('what stands beside an explanation', () => {
     const single = Int32Array.from({ length: 16 }, (_, i) => i);
     expect(explainedSegments(game({ labels: single, count: 16 }))).toBeUndefined();
     expect(explainedSegments({ shape: [1, 4, 4, 1] })).toBeUndefined();
+    // A sliding window has results per image too, but no players.
+    expect(explainedSegments({ shape: [1, 4, 4, 1], images: [{}] })).toBeUndefined();
   });
 });
