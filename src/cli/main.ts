@@ -7,7 +7,9 @@ import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
 import { exploreCommand } from './explore.ts';
+import { judgeCommand } from './judge.ts';
 import { predictCommand } from './predict.ts';
+import { reportCommand } from './report.ts';
 import { robustnessCommand } from './robustness.ts';
 import { runCommand } from './run.ts';
 import { trainCommand } from './train.ts';
@@ -28,9 +30,11 @@ for (const command of [
   trainCommand,
   evaluateCommand,
   explainCommand,
+  judgeCommand,
   robustnessCommand,
   predictCommand,
   tuneCommand,
+  reportCommand,
   doctorCommand,
 ]) {
   program.addCommand(command.exitOverride());

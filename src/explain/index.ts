@@ -25,6 +25,7 @@ export {
 } from './gradients.ts';
 export * from './guided-grad-cam.ts';
 export { lastConvolutionalOutput, type SplitFunction, type Traceable } from './inner-layer.ts';
+export * from './judging/index.ts';
 export { defaultBudget, kernelCoalitions, kernelWeight, type WeightedCoalitions } from './kernel-coalitions.ts';
 export { type KernelShapAttribution, type KernelShapOptions, kernelShap } from './kernel-shap.ts';
 export * from './lime.ts';
