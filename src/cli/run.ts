@@ -7,6 +7,7 @@ import type { EvaluationResult } from '../report/study/evaluation.ts';
 import { writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { type SharedOptions, withSharedOptions } from './options.ts';
 import { formatDuration, formatPercent } from './progress.ts';
+import type { StudyConfig } from './report.ts';
 import { type Session, withSession } from './session.ts';
 import { PROFILE_NAMES, type ProfileName, profileNamed } from './study/profiles.ts';
 import type { ReportResult } from './study/report.ts';
@@ -74,14 +75,17 @@ async function study(options: RunOptions, out: string, session: Session): Promis
   const { device, progress, signal } = session;
   const profile = profileNamed(options.profile, limit);
   const command = commandLine(options, out, device.kind);
-  const config = { command, version: VERSION, profile, seed, device: device.kind, adapter: device.info.adapter };
+  const config: StudyConfig = {
+    ...{ command, version: VERSION, profile, seed },
+    ...{ device: device.kind, adapter: device.info.adapter, description: device.info.description },
+  };
   await writeJsonAtomically(join(out, 'config.json'), config);
   const outcomes = await runStages(studyStages({ profile, seed, data, photos, out, command }, session), {
     out,
     force: options.force === true ? 'all' : options.force?.split(',').filter(name => name !== ''),
     signal,
     note: text => progress.note(text),
-    about: { ...config, command: ['weft', ...process.argv.slice(2)].join(' '), device: device.info.description },
+    about: { ...config, command: ['weft', ...process.argv.slice(2)].join(' ') },
   });
   const all = [...outcomes.values()];
   const evaluation = outcomes.get('evaluate')?.result as EvaluationResult | undefined;

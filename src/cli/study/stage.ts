@@ -186,6 +186,19 @@ async function runStage(
   }
 }
 
+/** What has become of a stage, read from its folder. */
+export async function readOutcome(out: string, stage: string, file: string): Promise<Outcome> {
+  const folder = join(out, stage);
+  const stamp = await readStamp(folder);
+  const lost = stamp?.state === 'done' ? await lostProduct(folder, stamp) : undefined;
+  if (stamp?.state !== 'done' || lost !== undefined) {
+    const why = !stamp ? 'there is nothing of it' : lost === undefined ? 'it was not finished' : `${lost} is missing`;
+    return { stage, state: 'not run', seconds: stamp?.seconds ?? 0, message: `${why}.` };
+  }
+  const result = JSON.parse(await readFile(join(folder, file), 'utf8')) as unknown;
+  return { stage, state: 'unchanged', seconds: stamp.seconds, result, output: stamp.output };
+}
+
 /** Why a stage cannot run, in one sentence. */
 function missingNeed({ needs = [] }: Stage, outcomes: ReadonlyMap<string, Outcome>): string | undefined {
   for (const need of needs) {

@@ -24,6 +24,19 @@ import { type StudyOptions, VERSION } from './settings.ts';
 import { isDone, type Outcome, type Stage } from './stage.ts';
 import { productSums } from './stamp.ts';
 
+/** The stages that a report is made of, and the file with each one's result. */
+export const STAGE_FILES = {
+  data: 'data.json',
+  explore: 'explore.json',
+  'train-cnn': 'metrics.json',
+  'train-mini-resnet': 'metrics.json',
+  evaluate: 'evaluation.json',
+  tune: 'tune.json',
+  explain: 'explain.json',
+  robustness: 'robustness.json',
+  photos: 'photos.json',
+} as const;
+
 const NETWORKS = ['train-cnn', 'train-mini-resnet'] as const;
 
 /** Images held out of training: as many as the profile says, of small sets a tenth. */
@@ -39,11 +52,11 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
   /** What every result depends on. */
   const base = { version: VERSION, seed, device: `${device.kind}: ${device.info.adapter}` };
 
-  const training = (name: string, { model, recipe }: NetworkPlan): Stage => ({
+  const training = (name: (typeof NETWORKS)[number], { model, recipe }: NetworkPlan): Stage => ({
     name,
     needs: ['data'],
     inputs: () => ({ ...base, model, recipe, validation: profile.validation }),
-    result: 'metrics.json',
+    result: STAGE_FILES[name],
     products: ['metrics.json', 'config.json', 'checkpoints/model.safetensors', 'figures'],
     passesOn: ['checkpoints/model.safetensors'],
     run: async ({ out: folder, goesOn }) => {
@@ -65,14 +78,14 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
     {
       name: 'data',
       inputs: async () => ({ version: VERSION, checksum: dataChecksum(await obtainData(from, session.progress)) }),
-      result: 'data.json',
+      result: STAGE_FILES.data,
       run: ({ out: folder }) => dataStudy({ ...from, out: folder }, session),
     },
     {
       name: 'explore',
       needs: ['data'],
       inputs: () => ({ ...base, ...profile.explore }),
-      result: 'explore.json',
+      result: STAGE_FILES.explore,
       run: ({ out: folder }) => exploreStudy({ ...from, ...profile.explore, seed, out: folder }, session),
     },
     training('train-cnn', profile.cnn),
@@ -82,7 +95,7 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       needs: ['data', NETWORKS],
       uses: NETWORKS,
       inputs: () => base,
-      result: 'evaluation.json',
+      result: STAGE_FILES.evaluate,
       run: ({ out: folder, outcomes }) => {
         const networks = trained(outcomes).map(name => ({
           network: name.replace('train-', ''),
@@ -95,7 +108,7 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       name: 'tune',
       needs: ['data'],
       inputs: () => ({ ...base, ...profile.tune, recipe: RECIPES['mini-resnet'] }),
-      result: 'tune.json',
+      result: STAGE_FILES.tune,
       run: ({ out: folder }) =>
         tuneStudy({ ...from, ...profile.tune, model: 'mini-resnet', seed, out: folder }, session),
     },
@@ -103,7 +116,7 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       name: 'explain',
       needs: ['data', 'train-cnn'],
       inputs: () => ({ ...base, ...profile.explain }),
-      result: 'explain.json',
+      result: STAGE_FILES.explain,
       run: async ({ out: folder, outcomes }) =>
         explainStudy(
           {
@@ -119,7 +132,7 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       needs: ['data', NETWORKS],
       uses: NETWORKS,
       inputs: () => ({ ...base, corruptions: DEFAULT_CORRUPTIONS, ...profile.robustness }),
-      result: 'robustness.json',
+      result: STAGE_FILES.robustness,
       run: ({ out: folder, outcomes }) =>
         robustnessStudy(
           {
@@ -137,7 +150,7 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       name: 'photos',
       needs: ['train-cnn'],
       inputs: async () => ({ ...base, photos: await photoSums(options.photos) }),
-      result: 'photos.json',
+      result: STAGE_FILES.photos,
       run: ({ out: folder, outcomes }) =>
         predictStudy(
           {
@@ -168,7 +181,10 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
       inputs: () => ({ ...base, command: options.command, profile }),
       result: 'report.json',
       products: ['report.json', '../report.html'],
-      run: ({ out: folder, outcomes }) => writeReport(folder, join(out, 'report.html'), outcomes, options, session),
+      run: ({ out: folder, outcomes }) =>
+        writeReport(folder, join(out, 'report.html'), outcomes, {
+          ...{ profile, seed, command: options.command, device: device.info.description },
+        }),
     };
   }
 }
