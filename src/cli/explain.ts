@@ -4,7 +4,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { noGrad } from '../autograd/index.ts';
 import { stratifiedSplit } from '../data/batches.ts';
 import { DeviceDataset } from '../data/device-dataset.ts';
@@ -19,6 +19,7 @@ import {
 } from '../explain/index.ts';
 import { serializeNpy } from '../interop/npy.ts';
 import { buildModel, type Module } from '../nn/index.ts';
+import { limeFit } from '../report/index.node.ts';
 import type { ExplainedMethod, ExplainResult } from '../report/study/explain.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { loadCheckpoint, readCheckpointInfo } from '../train/checkpoint.node.ts';
@@ -28,6 +29,7 @@ import { type ChosenImages, chooseImages } from './chosen-images.ts';
 import { type ExplainedRow, ROWS_PER_SHEET, writeExplanationPage } from './explanation-page.ts';
 import { type ImageSelection, imageSelection } from './image-selection.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
+import { formatPercent } from './progress.ts';
 import { obtainData, type Session, withSession } from './session.ts';
 import { Interrupted } from './training-run.ts';
 
@@ -41,6 +43,8 @@ export interface ExplainCommandOptions extends SharedOptions {
   /** Default: predicted; both where mistakes are asked for. */
   readonly target?: 'predicted' | 'true' | 'both' | number;
   readonly background: number;
+  /** Pieces of the image for the methods that explain by pieces. Default: slic. */
+  readonly segments?: 'slic' | 'grid';
 }
 
 function methodList(text: string): string[] {
@@ -79,6 +83,11 @@ export const explainCommand = withSharedOptions(new Command('explain'))
     targetOption,
   )
   .option('--background <n>', 'training images that SHAP compares with', wholeNumber(1), 50)
+  .addOption(
+    new Option('--segments <kind>', 'pieces of the image for LIME, KernelSHAP and feature ablation')
+      .choices(['slic', 'grid'])
+      .default('slic'),
+  )
   .action(async (options: ExplainCommandOptions) => {
     const result = await withSession(options, session => explainStudy(options, session)).catch(error => {
       if (!(error instanceof Interrupted)) throw error;
@@ -90,13 +99,16 @@ export const explainCommand = withSharedOptions(new Command('explain'))
       console.log(JSON.stringify(result));
       return;
     }
-    for (const { method, layer, seconds, additivity } of result.methods) {
+    for (const { method, layer, seconds, additivity, fit } of result.methods) {
       const at = layer ? ` at ${layer}` : '';
       const error = additivity
         ? `, additivity error median ${additivity.median.toExponential(1)}, largest ${additivity.largest.toExponential(1)}` +
           (additivity.brokenBy ? ` (broken by ${additivity.brokenBy})` : '')
         : '';
-      console.log(`${method}${at}: ${seconds.toFixed(1)} s${error}`);
+      const linear = fit
+        ? `, R2 median ${median(fit.r2).toFixed(2)}, share of samples that changed the class median ${formatPercent(median(fit.changed))}`
+        : '';
+      console.log(`${method}${at}: ${seconds.toFixed(1)} s${error}${linear}`);
     }
     console.log(`Sheets and captions: ${result.page}`);
   });
@@ -135,6 +147,7 @@ export async function explainStudy(options: ExplainCommandOptions, session: Sess
       const attribution = await methodNamed(name).run(model, x, {
         background,
         layer: options.layer,
+        segments: options.segments,
         seed: options.seed,
         target: rows.map(({ target }) => target),
       });
@@ -148,6 +161,7 @@ export async function explainStudy(options: ExplainCommandOptions, session: Sess
         file,
         shape: attribution.shape,
         additivity: additivityOf(attribution),
+        fit: limeFit(attribution),
       });
     }
     const pictures = { values: await x.data(), shape: x.shape };
@@ -240,7 +254,8 @@ async function explainedRows(
 function additivityOf(attribution: Attribution): ExplainedMethod['additivity'] {
   if (!('additivityErrors' in attribution)) return undefined;
   const { additivityErrors, additivityError } = attribution as CompleteAttribution;
-  const sorted = additivityErrors.slice().sort();
   const { brokenBy } = attribution as DeepShapAttribution;
-  return { median: sorted[sorted.length >> 1], largest: additivityError, brokenBy: brokenBy?.operation };
+  return { median: median(additivityErrors), largest: additivityError, brokenBy: brokenBy?.operation };
 }
+
+const median = (values: ArrayLike<number>): number => Float64Array.from(values).sort()[values.length >> 1];

@@ -2,6 +2,7 @@
  * The chapter of explanation sheets: chosen images by chosen methods, side by side. What the pictures are worth is the
  * business of the chapter after it, which scores the methods.
  */
+import type { LimeFit } from '../explanation-captions.ts';
 import type { Block, Section } from '../html.ts';
 import { type FigureSource, percent, shown } from './chapter.ts';
 
@@ -15,6 +16,8 @@ export interface ExplainedMethod {
   readonly shape: readonly number[];
   /** Relative additivity errors, for the methods that should add up. */
   readonly additivity?: { readonly median: number; readonly largest: number; readonly brokenBy?: string };
+  /** How well the linear models fit, for LIME. */
+  readonly fit?: LimeFit;
 }
 
 /** One image explained for one class. */
