@@ -2,6 +2,7 @@
 /** The command line: `weft <command>`. One file per command; this one puts them together and turns errors into sentences. */
 import { Command, CommanderError } from 'commander';
 import * as errors from '../devices/errors.ts';
+import { benchCommand } from './bench.ts';
 import { dataCommand } from './data.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
@@ -35,6 +36,7 @@ for (const command of [
   predictCommand,
   tuneCommand,
   reportCommand,
+  benchCommand,
   doctorCommand,
 ]) {
   program.addCommand(command.exitOverride());

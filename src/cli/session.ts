@@ -7,6 +7,7 @@ import type { FashionMnist, ImageSet } from '../data/fashion-mnist.ts';
 import { loadFashionMnist } from '../data/index.node.ts';
 import type { Device } from '../devices/device.ts';
 import { type OpenOptions, openDevice } from '../devices/open.ts';
+import { tunedChoices } from '../devices/tuning.node.ts';
 import type { SharedOptions } from './options.ts';
 import { ProgressLine } from './progress.ts';
 
@@ -23,7 +24,11 @@ export async function withSession<T>(
   open: OpenOptions = {},
 ): Promise<T> {
   const progress = new ProgressLine();
-  const device = await openDevice(options.device, open);
+  const device = await openDevice(options.device, {
+    ...open,
+    webgpu: { choices: tunedChoices, ...open.webgpu },
+    wasm: { choices: tunedChoices, ...open.wasm },
+  });
   progress.note(`Device: ${device.info.description}`);
   const controller = new AbortController();
   const interrupt = (): void => {

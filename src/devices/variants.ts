@@ -1,7 +1,8 @@
 /**
  * Which of a kernel's variants runs. A variant says where it can run (`applies`) apart from where it is the better choice
  * (`prefers`): tests and the tuner run every variant that applies, so a strategy made for real GPUs is checked on
- * software adapters too, where nobody would choose it.
+ * software adapters too, where nobody would choose it. What the tuner has measured on an adapter goes before what a
+ * variant thinks of itself.
  */
 import { DeviceError } from './errors.ts';
 import type { Spec } from './kernel.ts';
@@ -13,9 +14,36 @@ interface Choosable<A> {
   prefers?(specs: readonly Spec[], params: any, adapter: A): boolean;
 }
 
+/** Names of variants by `choiceKey`, measured on one adapter. */
+export type VariantChoices = ReadonlyMap<string, string>;
+
+/** Text for a kernel call, equal for equal kernels, shapes, element types and parameters, in whatever order written. */
+export function choiceKey(kernel: string, specs: readonly Spec[], params: unknown): string {
+  const shapes = specs.map(({ dtype, shape }) => `${dtype}[${shape.join()}]`);
+  return `${kernel} ${shapes.join(' ')} ${JSON.stringify(params, inOrder)}`;
+}
+
+function inOrder(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The identity of an adapter that runs by these choices: other choices may give other bits, so a checkpoint tells them apart. */
+export function identityWith(adapter: string, choices: VariantChoices | undefined): string {
+  if (!choices || choices.size === 0) return adapter;
+  let hash = 0x811c9dc5;
+  for (const character of [...choices]
+    .map(pair => pair.join())
+    .sort()
+    .join()) {
+    hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);
+  }
+  return `${adapter} / tuned ${(hash >>> 0).toString(16).padStart(8, '0')}`;
+}
+
 /**
- * The variant called `wanted`; without that, the first that applies and is preferred here; failing that, the first that
- * applies. Throws DeviceError when `wanted` does not exist or does not apply.
+ * The variant called `wanted`; without that, the one that was measured best; without that, the first that applies and is
+ * preferred here; failing that, the first that applies. Throws DeviceError when `wanted` does not exist or does not apply.
  */
 export function chooseVariant<A, V extends Choosable<A>>(
   kernel: string,
@@ -24,11 +52,15 @@ export function chooseVariant<A, V extends Choosable<A>>(
   params: unknown,
   adapter: A,
   wanted?: string,
+  choices?: VariantChoices,
 ): V {
   const applying = variants.filter(variant => variant.applies(specs, params, adapter));
+  const measured = choices?.get(choiceKey(kernel, specs, params));
   const chosen =
     wanted === undefined
-      ? (applying.find(variant => variant.prefers?.(specs, params, adapter) ?? true) ?? applying[0])
+      ? (applying.find(({ name }) => name === measured) ??
+        applying.find(variant => variant.prefers?.(specs, params, adapter) ?? true) ??
+        applying[0])
       : applying.find(variant => variant.name === wanted);
   if (chosen) return chosen;
   const shapes = specs.map(({ shape }) => formatShape(shape)).join(', ');

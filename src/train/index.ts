@@ -8,6 +8,7 @@ export * from './ensemble.ts';
 export * from './evaluate.ts';
 export * from './fit.ts';
 export * from './health.ts';
+export * from './kernel-tuner.ts';
 export * from './metrics.ts';
 export * from './photos.ts';
 export * from './profile.ts';

@@ -10,6 +10,7 @@ import type { Kernel, WasmAdapterInfo } from '../kernel.ts';
 import { ProfileSums } from '../profile-sums.ts';
 import { formatShape, sameShape, sizeOf } from '../shape.ts';
 import { type Allocation, release, type Storage } from '../storage.ts';
+import { identityWith, type VariantChoices } from '../variants.ts';
 import { WasmCapture } from './capture.ts';
 import { copyKernel } from './copy.ts';
 import type { Block } from './heap.ts';
@@ -33,6 +34,8 @@ export interface WasmOptions {
   readonly maximumPages?: number;
   /** Address of the first allocation; tests set it beyond 2 GiB. */
   readonly memoryBase?: number;
+  /** What was measured to be best on this engine, if anything was; see `weft bench --tune`. */
+  readonly choices?: (adapter: string) => VariantChoices | undefined;
 }
 
 interface WasmAllocation extends Allocation {
@@ -55,7 +58,7 @@ export async function openWasmDevice(options: WasmOptions = {}): Promise<WasmDev
   const { maximumPages, memoryBase: base } = options;
   const memory = new WasmMemory({ shared, maximumPages, base });
   const pool = await ThreadPool.open(host, memory.memory, threads);
-  return new WasmDevice(host, memory, pool, relaxed);
+  return new WasmDevice(host, memory, pool, relaxed, options.choices);
 }
 
 function chooseThreads(host: WasmHost, { threads }: WasmOptions): number {
@@ -103,19 +106,27 @@ export class WasmDevice implements Device {
   #capture: WasmCapture | undefined;
   #profile: { readonly sums: ProfileSums; readonly began: number } | undefined;
 
-  constructor(host: WasmHost, memory: WasmMemory, pool: ThreadPool, relaxed: RelaxedChoice) {
+  constructor(
+    host: WasmHost,
+    memory: WasmMemory,
+    pool: ThreadPool,
+    relaxed: RelaxedChoice,
+    choices: WasmOptions['choices'],
+  ) {
     this.#memory = memory;
     this.#pool = pool;
     this.adapter = { threads: pool.threads, relaxedSimd: relaxed.use };
+    const identity = `wasm ${host.engine}${relaxed.use ? ' relaxed-fma' : ''}`;
+    const chosen = choices?.(identity);
     this.info = {
       description:
         `WebAssembly SIMD on ${pool.threads} ${pool.threads === 1 ? 'thread' : 'threads'} ` +
         `(${host.engine}, ${relaxed.note})`,
-      adapter: `wasm ${host.engine}${relaxed.use ? ' relaxed-fma' : ''}`,
+      adapter: identityWith(identity, chosen),
       isSoftware: false,
     };
     this.#programs = new Programs(host, memory, () => this.#live());
-    this.#plans = new Plans(this.#programs, this.adapter);
+    this.#plans = new Plans(this.#programs, this.adapter, chosen);
   }
 
   allocate(length: number, dtype: DType): Storage {

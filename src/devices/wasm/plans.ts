@@ -8,7 +8,7 @@ import type { DType } from '../dtype.ts';
 import { DeviceError } from '../errors.ts';
 import type { Cost, Kernel, Spec, WasmAdapterInfo, WasmPass } from '../kernel.ts';
 import { sameShape } from '../shape.ts';
-import { chooseVariant } from '../variants.ts';
+import { chooseVariant, type VariantChoices } from '../variants.ts';
 import { roundToGranule } from './heap.ts';
 import { MAX_ARGUMENTS, partsFor } from './pool.ts';
 import type { LoadedEntry, Programs } from './programs.ts';
@@ -59,8 +59,10 @@ export class Plans {
   readonly #kernels = new WeakMap<object, KernelPlans>();
   readonly #programs: Programs;
   readonly #adapter: WasmAdapterInfo;
+  readonly #choices: VariantChoices | undefined;
 
-  constructor(programs: Programs, adapter: WasmAdapterInfo) {
+  constructor(programs: Programs, adapter: WasmAdapterInfo, choices: VariantChoices | undefined) {
+    this.#choices = choices;
     this.#programs = programs;
     this.#adapter = adapter;
   }
@@ -108,7 +110,7 @@ export class Plans {
     const cost = kernel.cost(specs, params);
     const base = { kernel: kernel.name, inputs: specs, outputs, cost };
     if (outputs.every(({ shape }) => shape.includes(0))) return { ...base, variant: 'empty', passes: [], scratch: [] };
-    const variant = chooseVariant(kernel.name, kernel.wasm, specs, params, this.#adapter, requested);
+    const variant = chooseVariant(kernel.name, kernel.wasm, specs, params, this.#adapter, requested, this.#choices);
     const { passes, scratch = [] } = variant.plan(specs, params, this.#adapter);
     const what = `kernel "${kernel.name}" (variant "${variant.name}")`;
     // Rounded, so that no two threads write to one cache line.

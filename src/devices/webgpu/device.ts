@@ -19,6 +19,7 @@ import { DeviceError, DeviceLostError, DTypeError, OutOfMemoryError, ShapeError 
 import type { Kernel, WebGpuAdapterInfo } from '../kernel.ts';
 import { ProfileSums } from '../profile-sums.ts';
 import type { Allocation, Storage } from '../storage.ts';
+import { identityWith, type VariantChoices } from '../variants.ts';
 import { type AcquiredAdapter, adapterDescription, adapterIdentity, describeAdapter, type Wait } from './adapter.ts';
 import { DispatchCache, type Range, rangeOf } from './bind-groups.ts';
 import { BufferPool, type PooledBuffer, paddedBytes, Usage } from './buffers.ts';
@@ -49,6 +50,7 @@ export class WebGpuDevice implements Device {
   readonly lost: Promise<string>;
   readonly #wait: Wait;
   readonly #batchSize: number;
+  readonly #choices: VariantChoices | undefined;
   readonly #failures = new Failures();
   readonly #recorder: Recorder;
   readonly #pipelines: PipelineCache;
@@ -68,9 +70,11 @@ export class WebGpuDevice implements Device {
   constructor({ adapter, wait }: AcquiredAdapter, gpu: GPUDevice, options: WebGpuDeviceOptions = {}) {
     this.gpu = gpu;
     this.adapter = describeAdapter(adapter, gpu);
+    const identity = adapterIdentity(adapter);
+    this.#choices = options.choices?.(identity);
     this.info = {
       description: adapterDescription(adapter),
-      adapter: adapterIdentity(adapter),
+      adapter: identityWith(identity, this.#choices),
       isSoftware: this.adapter.isSoftware,
     };
     this.#wait = wait;
@@ -225,8 +229,6 @@ export class WebGpuDevice implements Device {
     pool.give(between);
   }
 
-  // ----------------------------------------------------------------------------------------------------------- work
-
   run<P>(
     kernel: Kernel<P>,
     inputs: readonly Operand[],
@@ -287,8 +289,6 @@ export class WebGpuDevice implements Device {
     await this.#failures.settle();
   }
 
-  // ------------------------------------------------------------------------------------------- capture and profile
-
   capture(record: () => void): Capture {
     this.#checkAlive();
     this.#checkNotCapturing('capture');
@@ -338,8 +338,6 @@ export class WebGpuDevice implements Device {
     });
   }
 
-  // -------------------------------------------------------------------------------------------------------- lifetime
-
   async destroy(): Promise<void> {
     if (this.#lostReason !== undefined) return;
     // Work under way is let finish: drivers have crashed when it was torn down beneath them.
@@ -368,7 +366,7 @@ export class WebGpuDevice implements Device {
 
   #forgetPlans(): void {
     this.#uniforms = new UniformArena(this.gpu);
-    this.#plans = new PlanCache(this.adapter, this.#pipelines, this.#uniforms);
+    this.#plans = new PlanCache(this.adapter, this.#pipelines, this.#uniforms, this.#choices);
     this.#dispatches.clear();
   }
 

@@ -8,7 +8,7 @@ import { bytesPerElement } from '../dtype.ts';
 import { DeviceError, ShapeError } from '../errors.ts';
 import type { Kernel, Slot, Spec, WebGpuAdapterInfo, WgslPass } from '../kernel.ts';
 import { formatShape, sameShape, sizeOf } from '../shape.ts';
-import { chooseVariant } from '../variants.ts';
+import { chooseVariant, type VariantChoices } from '../variants.ts';
 import { paddedBytes } from './buffers.ts';
 import type { Pipeline, PipelineCache } from './pipelines.ts';
 import type { UniformArena, UniformSlot } from './uniform-arena.ts';
@@ -61,9 +61,16 @@ export class PlanCache {
   readonly #adapter: WebGpuAdapterInfo;
   readonly #pipelines: PipelineCache;
   readonly #uniforms: UniformArena;
+  readonly #choices: VariantChoices | undefined;
   readonly #plans = new Map<Kernel, Map<string, PreparedPlan>>();
 
-  constructor(adapter: WebGpuAdapterInfo, pipelines: PipelineCache, uniforms: UniformArena) {
+  constructor(
+    adapter: WebGpuAdapterInfo,
+    pipelines: PipelineCache,
+    uniforms: UniformArena,
+    choices: VariantChoices | undefined,
+  ) {
+    this.#choices = choices;
     this.#adapter = adapter;
     this.#pipelines = pipelines;
     this.#uniforms = uniforms;
@@ -100,7 +107,7 @@ export class PlanCache {
     if (outputs.every(({ shape }) => sizeOf(shape) === 0)) {
       return { kernel, variant: wanted ?? 'none', params, inputs, outputs, passes, scratch: [] };
     }
-    const variant = chooseVariant(kernel.name, kernel.wgsl, inputs, params, this.#adapter, wanted);
+    const variant = chooseVariant(kernel.name, kernel.wgsl, inputs, params, this.#adapter, wanted, this.#choices);
     const planned = variant.plan(inputs, params, this.#adapter);
     const scratch = (planned.scratch ?? []).map(({ dtype, shape }) => sizeOf(shape) * bytesPerElement(dtype));
     const plan: PreparedPlan = { kernel, variant: variant.name, params, inputs, outputs, passes, scratch };
