@@ -96,6 +96,7 @@ function numbers(out: string): unknown {
     miniResnet: readJson(out, 'train-mini-resnet', 'metrics.json'),
     evaluation: readJson(out, 'evaluate', 'evaluation.json'),
     tune: readJson(out, 'tune', 'tune.json'),
+    judge: readJson(out, 'judge', 'judge.json'),
     robustness: readJson(out, 'robustness', 'robustness.json'),
   });
 }
@@ -133,7 +134,7 @@ describe('weft run', () => {
         ['SIGKILL', () => () => existsSync(last)],
         ['SIGINT', () => begun(broken, 'train-mini-resnet')],
         ['SIGKILL', () => () => existsSync(join(broken, 'tune', 'trials', '0-0.json'))],
-        ['SIGINT', () => begun(broken, 'robustness')],
+        ['SIGINT', () => begun(broken, 'judge')],
       ];
       for (const [signal, moment] of cuts) {
         const outcome = await cutOff(broken, signal, moment());

@@ -11,6 +11,7 @@ import {
   mistakesSection,
 } from '../../report/study/evaluation.ts';
 import { type ExplainResult, explainSection } from '../../report/study/explain.ts';
+import { explanationsSection, type JudgeResult } from '../../report/study/explanations.ts';
 import { exploreSection } from '../../report/study/explore.ts';
 import { insideSection } from '../../report/study/inside.ts';
 import { photosSection } from '../../report/study/photos.ts';
@@ -65,6 +66,7 @@ export const CHAPTERS: readonly Chapter[] = [
   ]),
   chapter<TuneResult>('tune', 'Tuning', tuningSection),
   chapter<ExplainResult>('explain', 'Explanations', explainSection),
+  chapter<JudgeResult>('judge', 'How far explanations can be trusted', explanationsSection),
   chapter<RobustnessResult>('robustness', 'Robustness', robustnessSection),
   chapter<PhotosResult>('photos', 'Photographs', photosSection),
 ];

@@ -3,10 +3,13 @@
  * recipes say, `smoke` touches every stage in a minute or two and proves nothing but that they work. A profile is plain
  * data and part of what a stage's stamp remembers: change a number here and the stages it concerns run again.
  */
+import { JUDGED_NAMES, MEASURE_NAMES } from '../../explain/index.ts';
 import type { ModelSpec } from '../../nn/index.ts';
 import { RECIPES, type Recipe } from '../../train/index.ts';
 import type { ExplainCommandOptions } from '../explain.ts';
 import { EXPLORE_DEFAULTS, EXPLORE_SMOKE, type ExploreOptions } from '../explore.ts';
+import { imageSelection } from '../image-selection.ts';
+import { JUDGE_LIGHT, type JudgeCommandOptions } from '../judge.ts';
 import type { TuneOptions } from '../tune.ts';
 
 export const PROFILE_NAMES = ['smoke', 'quick', 'full'] as const;
@@ -34,6 +37,7 @@ export interface Profile {
   readonly miniResnet: NetworkPlan;
   /** Methods by name, training images that SHAP compares with, and mistakes to explain besides an image of every class. */
   readonly explain: Pick<ExplainCommandOptions, 'methods' | 'background'> & { readonly mistakes: number };
+  readonly judge: Pick<JudgeCommandOptions, 'images' | 'methods' | 'measures' | 'background' | 'training'>;
   /** Test images that are corrupted; undefined for all. */
   readonly robustness: { readonly limit?: number; readonly severities: readonly number[] };
   readonly tune: Pick<TuneOptions, 'trials' | 'budget' | 'eta' | 'images' | 'heldOut' | 'widths'>;
@@ -66,6 +70,13 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
       recipe: { ...RECIPES['mini-resnet'], epochs: 3, batchSize: 32 },
     },
     explain: { methods: ['grad-cam', 'integrated-gradients', 'deep-shap'], background: 10, mistakes: 2 },
+    judge: {
+      images: imageSelection('test:0-3'),
+      methods: ['grad-cam', 'integrated-gradients', 'random-map'],
+      measures: ['deletion', 'completeness', 'randomisation'],
+      background: 8,
+      training: 64,
+    },
     robustness: { limit: 200, severities: [1, 3, 5] },
     tune: { trials: 3, budget: [1, 2], eta: 3, images: 400, heldOut: 200, widths: [4, 8, 16] },
   },
@@ -80,6 +91,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
       recipe: { ...RECIPES['mini-resnet'], epochs: 5 },
     },
     explain: { methods: SHOWN_METHODS, background: 50, mistakes: 4 },
+    judge: JUDGE_LIGHT,
     robustness: { limit: 2000, severities: [1, 3, 5] },
     tune: { trials: 12, budget: [2, 6], eta: 3, images: 4000, heldOut: 2000, widths: [8, 16, 32] },
   },
@@ -91,6 +103,13 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     cnn: { model: { name: 'cnn', options: {} }, recipe: RECIPES.cnn },
     miniResnet: { model: { name: 'mini-resnet', options: {} }, recipe: RECIPES['mini-resnet'] },
     explain: { methods: SHOWN_METHODS, background: 100, mistakes: 8 },
+    judge: {
+      images: imageSelection('test:0-99'),
+      methods: JUDGED_NAMES,
+      measures: MEASURE_NAMES,
+      background: 50,
+      training: 2000,
+    },
     robustness: { severities: [1, 2, 3, 4, 5] },
     tune: { trials: 27, budget: [2, 6, 18], eta: 3, images: 10_000, heldOut: 5000, widths: [16, 32, 64] },
   },

@@ -12,6 +12,7 @@ import { dataChecksum, dataStudy } from '../data.ts';
 import { explainStudy } from '../explain.ts';
 import { exploreStudy } from '../explore.ts';
 import type { ImageSelection } from '../image-selection.ts';
+import { judgeStudy } from '../judge.ts';
 import { predictStudy } from '../predict.ts';
 import { robustnessStudy } from '../robustness.ts';
 import { obtainData, type Session } from '../session.ts';
@@ -33,6 +34,7 @@ export const STAGE_FILES = {
   evaluate: 'evaluation.json',
   tune: 'tune.json',
   explain: 'explain.json',
+  judge: 'judge.json',
   robustness: 'robustness.json',
   photos: 'photos.json',
 } as const;
@@ -124,6 +126,17 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
             checkpoint: checkpointOf(outcomes, 'train-cnn'),
             images: await explainedImages(profile.explain.mistakes),
           },
+          session,
+        ),
+    },
+    {
+      name: 'judge',
+      needs: ['data', 'train-cnn'],
+      inputs: () => ({ ...base, ...profile.judge }),
+      result: STAGE_FILES.judge,
+      run: ({ out: folder, outcomes }) =>
+        judgeStudy(
+          { ...shared, ...profile.judge, out: folder, checkpoint: checkpointOf(outcomes, 'train-cnn') },
           session,
         ),
     },
