@@ -120,8 +120,7 @@ export function explanationsSection(result: JudgeResult, figure: FigureSource): 
       text:
         `A picture of what a network looks at is easily made and easily wrong. ${counted(names.length, 'method')} explain the decisions ` +
         `of ${result.model} on ${whole(result.images)} images, and are judged by what happens to the network when the pixels that they ` +
-        'call important go, come, or are disturbed. Two of them know nothing of the network and are there for comparison: ' +
-        'random numbers, and the edges of the image.' +
+        `call important go, come, or are disturbed. ${baselineSentence(result)}` +
         (result.missing.length > 0 ? ` Not reached: ${result.missing.join(', ')}.` : ''),
     },
     ...tableBlocks(result),
@@ -142,7 +141,7 @@ function tableBlocks({ measures, methods }: JudgeResult): Block[] {
     {
       kind: 'table',
       caption:
-        'Means with 95 % intervals over images. ★ the best of the methods, ☆ not to be told from it on these images; the two ' +
+        'Means with 95 % intervals over images. ★ the best of the methods, ☆ not to be told from it on these images; ' +
         'baselines do not compete.',
       columns: ['method', ...measures.map(({ title, better }) => `${title}${ARROWS[better]}`), 'seconds'],
       rows: methods.map(({ name, seconds }, m) => [
@@ -166,6 +165,17 @@ function cellOf({ estimate, rank, exempt }: MethodScore): string {
   if (estimate === null) return '–';
   const { mean, low, high } = estimate;
   return `${number(mean)} (${number(low)} to ${number(high)})${rank ? MARKS[rank] : ''}${exempt ? ' exempt' : ''}`;
+}
+
+/** What the pseudo-methods are, as far as they were judged. */
+function baselineSentence({ methods }: JudgeResult): string {
+  const known: Readonly<Record<string, string>> = {
+    'random-map': 'random numbers',
+    'edge-detector': 'the edges of the image',
+  };
+  const named = methods.filter(({ isBaseline }) => isBaseline).map(({ name }) => known[name] ?? name);
+  const [who, are] = named.length === 1 ? ['One of them knows', 'is'] : [`${named.length} of them know`, 'are'];
+  return `${who} nothing of the network and ${are} there for comparison: ${enumeration(named)}.`;
 }
 
 /** Three digits; small ones as 1.2e-6. */
@@ -221,7 +231,9 @@ function randomisationSentence(result: JudgeResult): string {
   });
   return (
     `The maps of ${whole(images)} images, compared with those of the same network with all weights drawn anew. ` +
-    (good.length > 0 ? `${enumeration(good.map(({ method }) => method))} depend on what was learned. ` : '') +
+    (good.length > 0
+      ? `${enumeration(good.map(({ method }) => method))} depend${good.length === 1 ? 's' : ''} on what was learned. `
+      : '') +
     (bad.length > 0
       ? `${enumeration(bad.map(({ method, estimate }) => `${method} (${estimate!.mean.toFixed(2)})`))} hardly change${bad.length === 1 ? 's' : ''}: such a picture ` +
         'would look convincing for a network that knows nothing. '
@@ -247,7 +259,7 @@ function cueSentence(result: JudgeResult): string {
     `that for ${counted(steps, 'step')}, after which it reads the patch on ${percent(accuracy, 0)} of the images. ` +
     (accuracy < 0.99 ? 'It has not learned it fully, so less than everything inside is no fault of a method. ' : '') +
     (most.length > 0
-      ? `${enumeration(most)} put${most.length === 1 ? 's' : ''} at least 80 % of what they say there. `
+      ? `${enumeration(most)} put${most.length === 1 ? 's' : ''} at least 80 % of the map there. `
       : 'No method puts 80 % there. ') +
     'Coarse maps spill over the edge of a small patch, so class activation maps look worse here than on whole garments.'
   );
