@@ -67,7 +67,7 @@ export function explainSection(
     },
   ];
   let first = 0;
-  const columns = ['the image', ...methods.map(({ method }) => method)].join(', ');
+  const columns = ['the image', 'what the network says', ...methods.map(({ method }) => method)].join(', ');
   for (const { figure, rows } of sheets) {
     const some = images.slice(first, first + rows);
     first += rows;
@@ -77,7 +77,7 @@ export function explainSection(
         read,
         figure,
         `Columns: ${columns}. One scale per column and sheet. ${wrong === 0 ? 'All of these are answered rightly.' : `${wrong} of the ${rows} rows belong to mistakes.`} ` +
-          'Where methods disagree about a row, at most one of them can be right about it; where they agree they may still share an error.',
+          'Where methods disagree about a row, the pictures alone do not say which to believe; where they agree they may share an error.',
       ),
       {
         kind: 'table',
