@@ -44,7 +44,7 @@ export function applicableVariants({ kernel, inputs, params }: ConformanceCase, 
     .map(({ name }) => name);
 }
 
-interface Expectation {
+export interface Expectation {
   readonly specs: readonly Spec[];
   readonly outputs: readonly NumberArray[];
   /** The same kernel on absolute values: the size of what was summed. */
@@ -56,7 +56,8 @@ function toReference(values: TypedArray, spec: Spec): NumberArray {
   return spec.dtype === 'float32' ? Float64Array.from(values) : (values.slice() as NumberArray);
 }
 
-function expect64(one: ConformanceCase): Expectation {
+/** What the float64 loops make of a case. */
+export function expect64(one: ConformanceCase): Expectation {
   const { kernel, params, inputs, updates } = one;
   const inputSpecs = inputs.map(({ spec }) => spec);
   const specs = kernel.infer(inputSpecs, params);
