@@ -112,12 +112,14 @@ export interface PlantedCueOptions extends CueOptions {
   readonly training: Tensor;
   /** Images [B, H, W, C] that background methods compare with; they get cues too. Default: the first training images. */
   readonly background: Tensor;
-  /** Most training steps. Default 150. */
+  /** Most training steps. Default 120: what a map has inside goes on growing after the loss is small. */
   readonly steps?: number;
-  /** Stop when five losses in a row were below this. Default 0.002. */
+  /** Stop when five losses in a row were below this. Default 2e-4. */
   readonly untilLoss?: number;
   /** Default 2e-3. */
   readonly learningRate?: number;
+  /** Decoupled weight decay: what the cue does not need is to be forgotten. Default 0. */
+  readonly weightDecay?: number;
   /** Images per training step and at a time. Default 128. */
   readonly batchSize?: number;
   readonly onProgress?: (what: string, done: number, total: number) => void;
@@ -194,10 +196,18 @@ async function learnCue(
   classes: number,
   options: PlantedCueOptions,
 ): Promise<{ steps: number; loss: number }> {
-  const { steps = 150, untilLoss = 0.002, learningRate = 2e-3, batchSize = DEFAULT_BATCH, seed = 0, signal } = options;
+  const {
+    steps = 120,
+    untilLoss = 2e-4,
+    learningRate = 2e-3,
+    weightDecay = 0,
+    batchSize = DEFAULT_BATCH,
+    seed = 0,
+    signal,
+  } = options;
   const size = host.values.length / host.count;
   const random = new PhiloxStream(seed, ORDER_STREAM);
-  const optimizer = new AdamW(model, { learningRate });
+  const optimizer = new AdamW(model, { learningRate, weightDecay });
   model.train();
   const recent: number[] = [];
   try {

@@ -231,7 +231,7 @@ describe('planted cue', () => {
       name => (images: w.Tensor, target: any, others: w.Tensor) =>
         methodNamed(name).run(model, images, { target, background: others }),
     );
-    const options = { training, background, batchSize: 32, steps: 80, size: 6, learningRate: 0.005 };
+    const options = { training, background, batchSize: 32, steps: 80, size: 6, learningRate: 0.005, untilLoss: 0.002 };
     const result = await plantedCue(model, x, methods, options);
     expect(result.accuracy).toBe(1);
     for (const shares of result.shares) expect(mean(shares)).toBeGreaterThan(0.7);
