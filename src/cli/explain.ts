@@ -69,11 +69,13 @@ function targetOption(text: string): NonNullable<ExplainCommandOptions['target']
 export const explainCommand = withSharedOptions(new Command('explain'))
   .description('explain what a checkpoint sees in chosen images')
   .requiredOption('--checkpoint <file>', 'a .safetensors file written by weft train, or pretrained:NAME')
-  .option(
-    '--images <selection>',
-    'test:0-15, train:3,7,20-29, mistakes:8 (the surest ones among the test images), photo.jpg, or several of these',
-    imageSelection,
-    imageSelection('test:0-7'),
+  .addOption(
+    new Option(
+      '--images <selection>',
+      'test:0-15, train:3,7,20-29, mistakes:8 (the surest ones among the test images), photo.jpg, or several of these',
+    )
+      .argParser(imageSelection)
+      .default(imageSelection('test:0-7'), 'test:0-7'),
   )
   .option('--methods <names>', `all, or a list of ${METHOD_NAMES.join(', ')}`, methodList, DEFAULT_METHODS)
   .option('--layer <path>', 'layer of the class activation maps (default: the last convolutional stage)')

@@ -1,6 +1,6 @@
 /** `weft judge`: how far explanations of a checkpoint can be trusted, as a table of methods and measures. */
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { noGrad } from '../autograd/index.ts';
 import { stratifiedSplit } from '../data/batches.ts';
 import { DeviceDataset } from '../data/device-dataset.ts';
@@ -78,7 +78,11 @@ function checkedList<T extends string>(all: readonly T[], check: (name: string) 
 export const judgeCommand = withSharedOptions(new Command('judge'))
   .description('measure how far explanations of a checkpoint can be trusted')
   .requiredOption('--checkpoint <file>', 'a .safetensors file written by weft train, or pretrained:NAME')
-  .option('--images <selection>', 'as for weft explain', imageSelection, imageSelection('test:0-99'))
+  .addOption(
+    new Option('--images <selection>', 'as for weft explain')
+      .argParser(imageSelection)
+      .default(imageSelection('test:0-99'), 'test:0-99'),
+  )
   .option(
     '--methods <names>',
     `all, or a list of ${JUDGED_NAMES.join(', ')}`,
