@@ -39,7 +39,8 @@ describe.skipIf(!browser)(`the report in a browser${absent}`, () => {
       { cwd: REPOSITORY, env: { ...process.env, WEFT_THREADS: '1' } },
     );
     ({ chapters, missing } = JSON.parse(readFileSync(join(folder, 'run', 'report', 'report.json'), 'utf8')));
-  });
+    // Some seconds where nothing else is at work.
+  }, 900_000);
 
   test('no chapter is missing, and it is not too large', () => {
     expect(missing).toEqual({});
