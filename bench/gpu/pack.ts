@@ -1,7 +1,7 @@
 /**
  * Packs what a GPU host needs that has nothing but Linux on x86-64, a Vulkan driver and Python 3, and no network:
  *
- *     npx tsx bench/gpu/pack.ts [--out weft-gpu.tar.xz]
+ *     npx tsx bench/gpu/pack.ts [--out weft-gpu.tar.xz | --folder DIR]
  *
  * Node (stripped), Dawn, the Vulkan loader, our code bundled, TensorFlow.js with its WebGPU backend bundled, the PyTorch
  * baseline, and a script that runs it all. README.md says what to do with it there.
@@ -28,25 +28,37 @@ const PROGRAMS = {
   bench: join(BENCH, 'main.ts'),
   overhead: join(BENCH, 'overhead.ts'),
   endurance: join(BENCH, 'endurance.ts'),
-  weft: join(dirname(BENCH), 'src', 'cli', 'main.ts'),
+  kernels: join(HERE, 'kernels.ts'),
 };
 /** Not bundled: native, or peers that are found missing there. */
-const EXTERNAL = ['webgpu', 'esbuild', 'sharp', 'playwright-core', '@tensorflow/*', 'onnxruntime-node', 'protobufjs'];
+const EXTERNAL = ['webgpu', 'benchmark', 'esbuild', 'sharp', 'playwright-core', '@tensorflow/*', 'onnxruntime-node'];
+/** Packages as they are, with the files they need: one is native, the other finds its companions by itself. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  webgpu: ['index.js', 'package.json', 'LICENSE.md', join('dist', 'linux-x64', 'dawn.node')],
+  benchmark: ['benchmark.js', 'package.json', 'LICENSE'],
+  lodash: ['lodash.js', 'package.json', 'LICENSE'],
+  platform: ['platform.js', 'package.json', 'LICENSE'],
+};
 
-async function pack(out: string): Promise<void> {
+async function fill(folder: string): Promise<void> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Error('This packs the Node and the Dawn that are installed here, so it must run on Linux x86-64.');
   }
+  mkdirSync(join(folder, 'app'), { recursive: true });
+  await bundleOurs(join(folder, 'app'));
+  await bundlePeers(join(folder, 'app'));
+  packNode(folder);
+  packPackages(folder);
+  packLibraries(folder);
+  copyFileSync(join(BENCH, 'torch_baseline.py'), join(folder, 'torch_baseline.py'));
+  for (const name of ['run.sh', 'README.md']) copyFileSync(join(HERE, name), join(folder, name));
+  chmodSync(join(folder, 'run.sh'), 0o755);
+}
+
+async function pack(out: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'weft-gpu-'));
   try {
-    await bundleOurs(join(folder, 'app'));
-    await bundlePeers(join(folder, 'app'));
-    packNode(folder);
-    packDawn(folder);
-    packLibraries(folder);
-    copyFileSync(join(BENCH, 'torch_baseline.py'), join(folder, 'torch_baseline.py'));
-    for (const name of ['run.sh', 'README.md']) copyFileSync(join(HERE, name), join(folder, name));
-    chmodSync(join(folder, 'run.sh'), 0o755);
+    await fill(folder);
     execFileSync('tar', ['-cJf', resolve(out), '-C', folder, '.'], { env: { ...process.env, XZ_OPT: '-6 -T0' } });
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -68,7 +80,9 @@ async function bundleOurs(app: string): Promise<void> {
     outExtension: { '.js': '.mjs' },
     external: EXTERNAL,
     alias: { vitest: join(HERE, 'assertions.ts') },
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+    },
     logLevel: 'warning',
   });
 }
@@ -92,13 +106,14 @@ function packNode(folder: string): void {
   }
 }
 
-function packDawn(folder: string): void {
-  const main = createRequire(import.meta.url).resolve('webgpu');
-  const target = join(folder, 'node_modules', 'webgpu');
-  const binary = join('dist', 'linux-x64', 'dawn.node');
-  mkdirSync(dirname(join(target, binary)), { recursive: true });
-  for (const name of ['index.js', 'package.json', 'LICENSE.md', binary]) {
-    copyFileSync(join(dirname(main), name), join(target, name));
+function packPackages(folder: string): void {
+  for (const [name, files] of Object.entries(PACKAGES)) {
+    const from = dirname(createRequire(import.meta.url).resolve(name));
+    for (const file of files) {
+      const target = join(folder, 'node_modules', name, file);
+      mkdirSync(dirname(target), { recursive: true });
+      copyFileSync(join(from, file), target);
+    }
   }
 }
 
@@ -116,5 +131,9 @@ function packLibraries(folder: string): void {
   }
 }
 
-const { values } = parseArgs({ options: { out: { type: 'string', default: 'weft-gpu.tar.xz' } } });
-await pack(values.out);
+const { values } = parseArgs({
+  options: { out: { type: 'string', default: 'weft-gpu.tar.xz' }, folder: { type: 'string' } },
+});
+// The folder alone is enough for a rehearsal here; making the archive takes a minute of processor time.
+if (values.folder) await fill(resolve(values.folder));
+else await pack(values.out);

@@ -4,7 +4,7 @@
 #   ./run.sh                      everything
 #   ./run.sh correctness [family] only the conformance suite (or a family of it)
 #   ./run.sh bench [options]      only the benches, with options of npm run bench
-#   ./run.sh weft [arguments]     our command line, e.g. ./run.sh weft bench --tune --device webgpu
+#   ./run.sh kernels [options]    weft bench, e.g. ./run.sh kernels --tune --batch-size 512
 here=$(cd "$(dirname "$0")" && pwd)
 results=$here/results
 mkdir -p "$results"
@@ -56,9 +56,9 @@ bench)
   shift
   kept bench --device webgpu --no-ceilings --json "$results/bench.json" "$@"
   ;;
-weft)
+kernels)
   shift
-  app weft "$@"
+  app kernels "$@"
   ;;
 '')
   kept conformance || { echo 'Kernels are wrong on this adapter: no benches.' >&2; exit 1; }

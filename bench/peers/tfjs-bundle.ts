@@ -38,7 +38,9 @@ export async function bundleTfjs(file: string): Promise<void> {
     platform: 'node',
     // The modules that the gradients import too, not a second copy of everything.
     mainFields: ['module', 'main'],
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+    },
     outfile: file,
     logLevel: 'silent',
     nodePaths: [...elsewhere(), fileURLToPath(new URL('../../node_modules', import.meta.url))],
