@@ -13,6 +13,7 @@ export * from './learning-curve.ts';
 export * from './lettering.ts';
 export * from './line-chart.ts';
 export * from './outline.ts';
+export * from './photo-stages.ts';
 export {
   enlarge,
   heatPicture,
@@ -22,6 +23,5 @@ export {
   signedPicture,
   valueRange,
 } from './picture.ts';
-export * from './photo-stages.ts';
 export * from './reliability-diagram.ts';
 export * from './scatter-chart.ts';
