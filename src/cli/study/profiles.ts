@@ -89,7 +89,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     // A strided stem takes a quarter of the work at the first stage, so the same minutes hold three times the epochs.
     miniResnet: {
       model: { name: 'mini-resnet', options: { stem: 'strided' } },
-      recipe: { ...RECIPES['mini-resnet'], epochs: 6 },
+      recipe: { ...RECIPES['mini-resnet'], epochs: 9 },
     },
     explain: { methods: SHOWN_METHODS, background: 50, mistakes: 4 },
     judge: JUDGE_LIGHT,
