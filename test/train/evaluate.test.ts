@@ -195,7 +195,7 @@ describe('weft evaluate', () => {
     const insisted = await failure(`evaluate --checkpoint ${model('whole')} --temperature`);
     expect(insisted).toMatchObject({ code: 2, stderr: expect.stringContaining('was trained on all training images') });
     const unknown = await failure('evaluate --checkpoint pretrained:vgg');
-    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('pretrained:vgg') });
+    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('vgg"') });
     const option = await failure('train --model lenet5 --widths 3,4');
     expect(option).toMatchObject({ code: 2, stderr: expect.stringContaining('lenet5 has no --widths') });
     const patience = await failure('train --patience 3');
