@@ -205,6 +205,7 @@ describe('planted cue', () => {
       background: training,
       batchSize: 16,
       learningRate: 0.05,
+      weightDecay: 0,
       untilLoss: 0.02,
     });
     expect(await stateOf(model)).toEqual(before);
