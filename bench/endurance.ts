@@ -12,6 +12,7 @@ import { openDevice } from '../src/devices/open.ts';
 import { WebGpuDevice } from '../src/devices/webgpu/device.ts';
 import { liveTensorCount } from '../src/index.ts';
 import { buildTrainee, fit, LIGHT_AUGMENTATION, RECIPES } from '../src/train/index.ts';
+import { runScript } from './script.ts';
 import { alignedLines } from './table.ts';
 import { valuesOf } from './values.ts';
 
@@ -117,11 +118,4 @@ const program = new Command('endurance')
   .option('--steps <n>', 'training steps', '10000')
   .option('--no-capture', 'take every step by itself')
   .action(main);
-try {
-  program.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof DeviceError)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await runScript(program);

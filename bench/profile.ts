@@ -7,7 +7,6 @@ import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { Command, Option } from 'commander';
 import type { Device, DeviceKind, ProfileEntry } from '../src/devices/device.ts';
-import { DeviceError } from '../src/devices/errors.ts';
 import type { Kernel, Spec } from '../src/devices/kernel.ts';
 import { openDevice } from '../src/devices/open.ts';
 import { formatShape } from '../src/devices/shape.ts';
@@ -15,6 +14,7 @@ import { chooseVariant } from '../src/devices/variants.ts';
 import { profileLines } from '../src/report/profile-report.ts';
 import { trainingSetup } from './networks/own.ts';
 import type { NetworkName } from './operations.ts';
+import { runScript } from './script.ts';
 import { quantile } from './statistics.ts';
 import { threeDigits } from './table.ts';
 
@@ -133,12 +133,5 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     .option('--steps <n>', 'steps to average over', '10')
     .option('--batch <n>', 'images per step', String(BATCH))
     .action(main);
-  try {
-    program.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
-    await program.parseAsync();
-  } catch (error) {
-    if (!(error instanceof DeviceError)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
-  }
+  await runScript(program);
 }
