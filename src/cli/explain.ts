@@ -30,8 +30,7 @@ import { type ExplainedRow, ROWS_PER_SHEET, writeExplanationPage } from './expla
 import { type ImageSelection, imageSelection } from './image-selection.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { formatPercent } from './progress.ts';
-import { obtainData, type Session, withSession } from './session.ts';
-import { Interrupted } from './training-run.ts';
+import { Interrupted, obtainData, type Session, unlessInterrupted, withSession } from './session.ts';
 
 const DEFAULT_METHODS = ['grad-cam', 'integrated-gradients', 'deep-shap'];
 
@@ -91,11 +90,7 @@ export const explainCommand = withSharedOptions(new Command('explain'))
       .default('slic'),
   )
   .action(async (options: ExplainCommandOptions) => {
-    const result = await withSession(options, session => explainStudy(options, session)).catch(error => {
-      if (!(error instanceof Interrupted)) throw error;
-      console.error(error.message);
-      process.exitCode = 130;
-    });
+    const result = await unlessInterrupted(withSession(options, session => explainStudy(options, session)));
     if (!result) return;
     if (options.json) {
       console.log(JSON.stringify(result));

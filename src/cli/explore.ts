@@ -13,8 +13,7 @@ import { exploreCharts, explorePictures } from '../report/study/explore-figures.
 import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { formatDuration, formatPercent } from './progress.ts';
-import { obtainData, type Session, withSession } from './session.ts';
-import { Interrupted } from './training-run.ts';
+import { Interrupted, obtainData, type Session, unlessInterrupted, withSession } from './session.ts';
 
 export interface ExploreOptions extends Pick<SharedOptions, 'seed' | 'data' | 'limit'> {
   readonly out: string;
@@ -66,11 +65,7 @@ export const exploreCommand = withSharedOptions(new Command('explore'))
       await writeFileAtomically(page, html);
       return { result, page };
     };
-    const done = await withSession(options, work).catch(error => {
-      if (!(error instanceof Interrupted)) throw error;
-      console.error(error.message);
-      process.exitCode = 130;
-    });
+    const done = await unlessInterrupted(withSession(options, work));
     if (!done) return;
     if (options.json) console.log(JSON.stringify(done.result));
     else print(done.result, done.page);

@@ -26,8 +26,7 @@ import { noteTestSetUse } from '../train/test-set-ledger.node.ts';
 import { chooseImages } from './chosen-images.ts';
 import { type ImageSelection, imageSelection } from './image-selection.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
-import { obtainData, type Session, withSession } from './session.ts';
-import { Interrupted } from './training-run.ts';
+import { Interrupted, obtainData, type Session, unlessInterrupted, withSession } from './session.ts';
 
 export interface JudgeCommandOptions extends SharedOptions {
   readonly checkpoint: string;
@@ -119,11 +118,7 @@ export const judgeCommand = withSharedOptions(new Command('judge'))
       await writeFileAtomically(page, html);
       return { result, page };
     };
-    const done = await withSession(options, work).catch(error => {
-      if (!(error instanceof Interrupted)) throw error;
-      console.error(error.message);
-      process.exitCode = 130;
-    });
+    const done = await unlessInterrupted(withSession(options, work));
     if (!done) return;
     if (options.json) console.log(JSON.stringify(done.result));
     else print(done.result, done.page);

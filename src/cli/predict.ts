@@ -18,8 +18,7 @@ import { predictLogits, softmaxRows } from '../train/index.ts';
 import { isRight, type PhotosResult, photoAccuracy, photoSet, rankedClasses } from '../train/photos.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { formatPercent } from './progress.ts';
-import { type Session, withSession } from './session.ts';
-import { Interrupted } from './training-run.ts';
+import { Interrupted, type Session, unlessInterrupted, withSession } from './session.ts';
 
 export interface PredictOptions extends SharedOptions {
   readonly checkpoint: string;
@@ -49,11 +48,9 @@ export const predictCommand = withSharedOptions(new Command('predict'))
   .option('--no-levels', 'leave the grey of the ground as it is')
   .option('--top <n>', 'classes named for each picture', wholeNumber(1, 10), 3)
   .action(async (images: string[], options: PredictOptions) => {
-    const result = await withSession(options, session => predictStudy({ ...options, images }, session)).catch(error => {
-      if (!(error instanceof Interrupted)) throw error;
-      console.error(error.message);
-      process.exitCode = 130;
-    });
+    const result = await unlessInterrupted(
+      withSession(options, session => predictStudy({ ...options, images }, session)),
+    );
     if (!result) return;
     if (options.json) console.log(JSON.stringify(result));
     else print(result, options.out);

@@ -25,8 +25,7 @@ import {
 import { noteTestSetUse } from '../train/test-set-ledger.node.ts';
 import { type SharedOptions, withSharedOptions } from './options.ts';
 import { formatPercent } from './progress.ts';
-import { obtainData, type Session, withSession } from './session.ts';
-import { Interrupted } from './training-run.ts';
+import { Interrupted, obtainData, type Session, unlessInterrupted, withSession } from './session.ts';
 
 export interface RobustnessCommandOptions extends SharedOptions {
   readonly checkpoint: readonly string[];
@@ -78,11 +77,9 @@ export const robustnessCommand = withSharedOptions(new Command('robustness'))
   .option('--severities <list>', 'from 1 (hardly seen) to 5 (severe)', severityList, [...DEFAULT_SEVERITIES])
   .action(async (options: RobustnessCommandOptions) => {
     const out = options.out ?? 'runs/robustness';
-    const result = await withSession(options, session => robustnessStudy({ ...options, out }, session)).catch(error => {
-      if (!(error instanceof Interrupted)) throw error;
-      console.error(error.message);
-      process.exitCode = 130;
-    });
+    const result = await unlessInterrupted(
+      withSession(options, session => robustnessStudy({ ...options, out }, session)),
+    );
     if (!result) return;
     if (options.json) console.log(JSON.stringify(result));
     else print(result, out);

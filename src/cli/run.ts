@@ -8,13 +8,12 @@ import { writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { type SharedOptions, withSharedOptions } from './options.ts';
 import { formatDuration, formatPercent } from './progress.ts';
 import type { StudyConfig } from './report.ts';
-import { type Session, withSession } from './session.ts';
+import { Interrupted, type Session, withSession } from './session.ts';
 import { PROFILE_NAMES, type ProfileName, profileNamed } from './study/profiles.ts';
 import type { ReportResult } from './study/report.ts';
 import { VERSION } from './study/settings.ts';
 import { isDone, type Outcome, runStages } from './study/stage.ts';
 import { studyStages } from './study/study.ts';
-import { Interrupted } from './training-run.ts';
 
 interface RunOptions extends SharedOptions {
   readonly profile: ProfileName;

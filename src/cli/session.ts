@@ -48,6 +48,23 @@ export async function withSession<T>(
   }
 }
 
+/** Raised when Ctrl-C stopped the work; the message says what is done and how to go on. */
+export class Interrupted extends Error {
+  override name = 'Interrupted';
+}
+
+/** What a command's work gives; undefined when Ctrl-C stopped it: its message is on stderr then, and the exit code is 130. */
+export async function unlessInterrupted<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    console.error(error.message);
+    process.exitCode = 130;
+    return undefined;
+  }
+}
+
 /** What a session has loaded, by the folder asked for: a study of many chapters reads and checks its data once. */
 const loaded = new WeakMap<ProgressLine, Map<string | undefined, Promise<FashionMnist>>>();
 

@@ -5,7 +5,7 @@ import { buildModel } from '../nn/index.ts';
 import { readCheckpointInfo } from '../train/checkpoint.node.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { formatDuration, formatPercent } from './progress.ts';
-import { obtainData, withSession } from './session.ts';
+import { obtainData, type Session, unlessInterrupted, withSession } from './session.ts';
 import {
   type ModelOptions,
   modelSpecOf,
@@ -14,7 +14,7 @@ import {
   withModelOptions,
   withRecipeOptions,
 } from './training-options.ts';
-import { Interrupted, lastCheckpoint, type TrainingRunResult, trainingRun } from './training-run.ts';
+import { lastCheckpoint, type TrainingRunResult, trainingRun } from './training-run.ts';
 
 export interface TrainOptions extends SharedOptions, ModelOptions, RecipeOptions {
   readonly validation: number;
@@ -68,23 +68,13 @@ async function train(options: TrainOptions): Promise<TrainingRunResult | undefin
     );
   }
   const out = options.out ?? `runs/${options.model}-seed${seed}`;
-  try {
-    const { shared, open } = resume ? await asBefore(out, options) : { shared: options, open: {} };
-    return await withSession(
-      shared,
-      async session => {
-        const data = await obtainData(options, session.progress);
-        const run = { model, recipe, seed, validation, test, checkpointEvery, capture, profile, out, resume };
-        return trainingRun(data, run, session);
-      },
-      open,
-    );
-  } catch (error) {
-    if (!(error instanceof Interrupted)) throw error;
-    console.error(error.message);
-    process.exitCode = 130;
-    return undefined;
-  }
+  const { shared, open } = resume ? await asBefore(out, options) : { shared: options, open: {} };
+  const work = async (session: Session): Promise<TrainingRunResult> => {
+    const data = await obtainData(options, session.progress);
+    const run = { model, recipe, seed, validation, test, checkpointEvery, capture, profile, out, resume };
+    return trainingRun(data, run, session);
+  };
+  return unlessInterrupted(withSession(shared, work, open));
 }
 
 /** A resumed run goes on on the device it began on, with the same form of multiply-add: then the losses are the same bits. */

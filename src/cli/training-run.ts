@@ -33,7 +33,7 @@ import {
 } from '../train/index.ts';
 import { noteTestSetUse } from '../train/test-set-ledger.node.ts';
 import { formatDuration, formatPercent } from './progress.ts';
-import type { Session } from './session.ts';
+import { Interrupted, type Session } from './session.ts';
 
 export interface TrainingRunOptions {
   readonly model: ModelSpec;
@@ -78,11 +78,6 @@ export interface TrainingRunResult {
   readonly evaluation: Evaluation;
   /** One record per epoch. */
   readonly history: readonly EpochRecord[];
-}
-
-/** Raised when Ctrl-C stopped the run; its checkpoint is written. */
-export class Interrupted extends Error {
-  override name = 'Interrupted';
 }
 
 const checkpointFile = (out: string, name: string): string => join(out, 'checkpoints', `${name}.safetensors`);

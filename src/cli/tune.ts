@@ -34,8 +34,7 @@ import {
 } from '../train/index.ts';
 import { numberBetween, type SharedOptions, wholeNumber, wholeNumbers, withSharedOptions } from './options.ts';
 import { formatDuration, formatPercent } from './progress.ts';
-import { obtainData, type Session, withSession } from './session.ts';
-import { Interrupted } from './training-run.ts';
+import { Interrupted, obtainData, type Session, unlessInterrupted, withSession } from './session.ts';
 
 export type TunedModel = 'cnn' | 'mini-resnet';
 
@@ -109,12 +108,8 @@ export const tuneCommand = withSharedOptions(new Command('tune'))
   .action(async (options: Omit<TuneOptions, 'widths'> & SharedOptions & { widths?: number[] }) => {
     const widths = options.widths ?? (options.model === 'cnn' ? [8, 16] : [8, 16, 32]);
     const out = options.out ?? `runs/tune-${options.model}`;
-    const result = await withSession(options, session => tuneStudy({ ...options, widths, out }, session)).catch(
-      error => {
-        if (!(error instanceof Interrupted)) throw error;
-        console.error(error.message);
-        process.exitCode = 130;
-      },
+    const result = await unlessInterrupted(
+      withSession(options, session => tuneStudy({ ...options, widths, out }, session)),
     );
     if (!result) return;
     if (options.json) console.log(JSON.stringify(result));

@@ -4,9 +4,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { Interrupted } from '../../src/cli/session.ts';
 import { isDone, type RunStagesOptions, runStages, type Stage, type StageWork } from '../../src/cli/study/stage.ts';
 import { canonicalJson, fingerprint } from '../../src/cli/study/stamp.ts';
-import { Interrupted } from '../../src/cli/training-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'weft-stages-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

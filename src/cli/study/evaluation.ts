@@ -44,8 +44,7 @@ import {
 } from '../../train/index.ts';
 import { noteTestSetUse } from '../../train/test-set-ledger.node.ts';
 import type { SharedOptions } from '../options.ts';
-import { obtainData, type Session } from '../session.ts';
-import { Interrupted } from '../training-run.ts';
+import { Interrupted, obtainData, type Session } from '../session.ts';
 import { drawExample, drawInside } from './inside.ts';
 
 export interface EvaluationStudyOptions extends Pick<SharedOptions, 'seed' | 'data' | 'limit'> {

@@ -4,10 +4,11 @@
  * stamp.ts), which is written last; so a process killed at any moment leaves stages that are done, one that was begun,
  * and nothing in between.
  */
+
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../../devices/errors.ts';
-import { Interrupted } from '../training-run.ts';
+import { Interrupted } from '../session.ts';
 import { clearStage, fingerprint, lostProduct, productSums, readStamp, type Stamp, writeStamp } from './stamp.ts';
 
 /** What a stage is given when it runs. */
