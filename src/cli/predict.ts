@@ -109,7 +109,7 @@ export async function predictStudy(options: PredictOptions, session: Session): P
       resize,
       levels,
       photos: judged.map(({ photo, prepared, ranked, right }) => ({
-        file: photo.path,
+        file: ownPictures ? photo.name : photo.path,
         name: photo.name,
         top: ranked,
         label: photo.label ? labelText(photo.label) : null,

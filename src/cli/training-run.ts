@@ -72,6 +72,7 @@ export interface TrainingRunResult {
   /** Of the epoch that was kept; absent where nothing was held out. */
   readonly validationAccuracy?: number;
   readonly imagesPerSecond: number;
+  /** From a standing start, compiling and evaluation included; a resumed run adds what its epochs had taken before. */
   readonly seconds: number;
   readonly checkpoint: string;
   readonly evaluatedOn: 'test' | 'validation';
@@ -110,6 +111,7 @@ export async function trainingRun(
   await writeJsonAtomically(join(out, 'config.json'), { model: spec, seed, ...identity });
   const note = (event: object) => appendFile(log, `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
 
+  const spentBefore = resumed?.history ? trainingSeconds(resumed.history as History) : 0;
   const trainee = buildTrainee(spec, recipe, device, seed);
   const { model, optimizer, ema } = trainee;
   const train = new DeviceDataset(data.train, device);
@@ -221,7 +223,7 @@ export async function trainingRun(
       parameters: model.parameterCount,
       ...results,
       imagesPerSecond: Math.round(result.imagesPerSecond),
-      seconds: Math.round((performance.now() - began) / 100) / 10,
+      seconds: Math.round(spentBefore * 10 + (performance.now() - began) / 100) / 10,
       checkpoint,
       evaluatedOn,
       evaluation,
@@ -253,6 +255,11 @@ export async function trainingRun(
     train.dispose();
     test?.dispose();
   }
+}
+
+/** What the epochs of a history took, the one at hand too. */
+function trainingSeconds({ epochs, partial }: History): number {
+  return epochs.reduce((sum, { seconds }) => sum + seconds, partial.seconds);
 }
 
 const PROFILED_STEPS = 10;

@@ -16,7 +16,7 @@ export interface RankedClass {
 }
 
 export interface PhotoPrediction {
-  /** As it was found. */
+  /** As it was found; the package's own pictures by name, wherever the package lies. */
   readonly file: string;
   readonly name: string;
   /** Likeliest first. */
