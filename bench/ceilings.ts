@@ -1,27 +1,28 @@
 /**
- * What this machine can do at most: multiply-adds per second on 1 .. n threads, and bytes per second through memory for
- * arrays that fit into the second-level cache, the third, and none. A memory-bound kernel is judged by the triad over
- * arrays of its own size.
+ * What this machine can do at most: multiply-adds per second, and bytes per second through memory for arrays that fit into
+ * a cache and such as fit into none. For the wasm device on 1 .. n threads of the processor, for the webgpu device on the
+ * adapter itself. A memory-bound kernel is judged by the triad over arrays of its own size.
  */
 import { readFileSync } from 'node:fs';
-import type { Device, Operand } from '../src/devices/device.ts';
-import type { Kernel, Spec } from '../src/devices/kernel.ts';
-import { sizeOf } from '../src/devices/shape.ts';
-import { release } from '../src/devices/storage.ts';
 import { openWasmDevice } from '../src/devices/wasm/device.ts';
+import type { WebGpuDevice } from '../src/devices/webgpu/device.ts';
+import type { WalkName } from '../src/kernels/ceilings/index.ts';
 import {
-  memoryWalk,
-  PAGE_FLOATS,
-  PEAK_INPUTS,
-  peakMultiplyAdd,
-  WALK_ARRAYS,
-  type WalkName,
-} from './ceilings.kernels.ts';
-import { type Budget, race, timed } from './harness.ts';
+  type MeasuringTime,
+  measurePeak,
+  measureWalk,
+  PEAK_INVOCATIONS,
+  triadFootprints,
+} from '../src/kernels/ceilings/measure.ts';
+import type { Roofline } from '../src/kernels/ceilings/roofline.ts';
 
 export interface ArithmeticCeiling {
+  /** Of the wasm device; on a GPU the invocations that the arithmetic was measured with. */
   readonly threads: number;
-  /** GFLOP/s of separate multiplies and adds, and of fused ones (absent where the engine lacks relaxed SIMD). */
+  /**
+   * GFLOP/s of separate multiplies and adds, and of fused ones (absent where the engine lacks relaxed SIMD). A GPU's driver
+   * may fuse separate ones.
+   */
   readonly separate: number;
   readonly fused?: number;
 }
@@ -36,7 +37,10 @@ export interface MemoryCeiling {
 }
 
 export interface Ceilings {
-  readonly caches: CacheSizes;
+  /** Of the processor; absent where an adapter was measured, which does not tell its own. */
+  readonly caches?: CacheSizes;
+  /** The WebGPU adapter that was measured; absent where it was the processor. */
+  readonly adapter?: string;
   readonly arithmetic: readonly ArithmeticCeiling[];
   readonly memory: readonly MemoryCeiling[];
   /** Why the fused form was not measured. */
@@ -81,7 +85,8 @@ export function footprints({ level2, level3 }: CacheSizes, threads: number): { L
   return { L2, L3: Math.max(4 * L2, level3 / 4), DRAM: Math.min(768 * MIB, Math.max(192 * MIB, 4 * level3)) };
 }
 
-export async function measureCeilings(threads: number, budget: Budget): Promise<Ceilings> {
+/** Of the processor, on 1 .. `threads` threads of the wasm device. */
+export async function measureCeilings(threads: number, time: MeasuringTime): Promise<Ceilings> {
   const caches = readCacheSizes();
   const arithmetic: ArithmeticCeiling[] = [];
   const memory: MemoryCeiling[] = [];
@@ -89,10 +94,10 @@ export async function measureCeilings(threads: number, budget: Budget): Promise<
   for (const count of threadCounts(threads)) {
     const device = await openWasmDevice({ threads: count, relaxedSimd: false });
     try {
-      const separate = await measurePeak(device, count, false, budget);
+      const separate = await measurePeak(device, false, time);
       let fused: number | undefined;
       try {
-        fused = await measureFusedPeak(count, budget);
+        fused = await measureFusedPeak(count, time);
       } catch (error) {
         notFused = (error as Error).message;
       }
@@ -104,7 +109,8 @@ export async function measureCeilings(threads: number, budget: Budget): Promise<
       for (const footprint of [...sizes].sort((a, b) => a - b)) {
         const main = footprint === L2 || footprint === L3 || footprint === DRAM;
         for (const walk of main ? (['triad', 'copy', 'read'] as const) : (['triad'] as const)) {
-          memory.push(await measureWalk(device, count, walk, footprint, budget));
+          const { rate } = await measureWalk(device, walk, footprint, time);
+          memory.push({ threads: count, walk, footprint, rate });
         }
       }
     } finally {
@@ -115,98 +121,40 @@ export async function measureCeilings(threads: number, budget: Budget): Promise<
 }
 
 /** On a device of its own: opening it with relaxed SIMD throws where the engine has none. */
-async function measureFusedPeak(threads: number, budget: Budget): Promise<number> {
+async function measureFusedPeak(threads: number, time: MeasuringTime): Promise<number> {
   const device = await openWasmDevice({ threads, relaxedSimd: true });
   try {
-    return await measurePeak(device, threads, true, budget);
+    return await measurePeak(device, true, time);
   } finally {
     await device.destroy();
   }
 }
 
-async function measurePeak(device: Device, threads: number, fused: boolean, budget: Budget): Promise<number> {
-  // About a millisecond each: waking a thread takes 15 us.
-  const params = { fused, rounds: 8192, tasks: threads };
-  const flops = peakMultiplyAdd.cost(PEAK_INPUTS, params).flops;
-  return (flops / (await medianTime(device, peakMultiplyAdd, PEAK_INPUTS, params, budget))) * 1e-6;
-}
-
-async function measureWalk(
-  device: Device,
-  threads: number,
-  walk: WalkName,
-  footprint: number,
-  budget: Budget,
-): Promise<MemoryCeiling> {
-  const pages = Math.max(threads, Math.floor(footprint / (WALK_ARRAYS[walk] * 4 * PAGE_FLOATS)));
-  const inputs: Spec[] = [0, 1].map(index => ({
-    // The second array is read by triad alone.
-    shape: [index === 0 || walk === 'triad' ? pages * PAGE_FLOATS : PAGE_FLOATS],
-    dtype: 'float32',
-  }));
-  const params = { walk, rounds: Math.max(1, Math.round((128 * MIB) / footprint)) };
-  const { bytes } = memoryWalk.cost(inputs, params);
-  const milliseconds = await medianTime(device, memoryWalk, inputs, params, budget);
-  return { threads, walk, footprint, rate: (bytes / milliseconds) * 1e-6 };
-}
-
-/** Milliseconds of one call: the median, as of the kernels that are compared with it. */
-async function medianTime<P>(
-  device: Device,
-  kernel: Kernel<P>,
-  inputs: readonly Spec[],
-  params: P,
-  budget: Budget,
-): Promise<number> {
-  const hold = (specs: readonly Spec[], value: number): Operand[] =>
-    specs.map(({ shape, dtype }) => {
-      const storage = device.allocate(sizeOf(shape), dtype);
-      device.write(storage, new Float32Array(storage.length).fill(value));
-      return { storage, shape };
-    });
-  const operands = hold(inputs, 0.5);
-  const results = hold(kernel.infer(inputs, params), 0);
-  const contender = timed({
-    once: () => device.run(kernel, operands, results, params),
-    finish: () => device.sync(),
-  });
-  try {
-    const [outcome] = await race([{ name: kernel.name, prepare: () => contender }], budget);
-    if (!('timing' in outcome)) throw new Error('failed' in outcome ? outcome.failed : outcome.missing);
-    return outcome.timing.median;
-  } finally {
-    for (const { storage } of [...operands, ...results]) release(storage);
+/** Of a WebGPU adapter, real or software, by loops in WGSL on the very device that the kernels are timed on. */
+export async function measureAdapterCeilings(device: WebGpuDevice, time: MeasuringTime): Promise<Ceilings> {
+  const threads = PEAK_INVOCATIONS;
+  const separate = await measurePeak(device, false, time);
+  const fused = await measurePeak(device, true, time);
+  const memory: MemoryCeiling[] = [];
+  for (const size of triadFootprints(device)) {
+    for (const walk of ['triad', 'copy'] as const) {
+      memory.push({ threads, walk, ...(await measureWalk(device, walk, size, time)) });
+    }
   }
+  return { adapter: device.info.description, arithmetic: [{ threads, separate, fused }], memory };
+}
+
+/** What a kernel on all threads is judged by. */
+export function rooflineOf(ceilings: Ceilings): Roofline {
+  const { threads } = ceilings.arithmetic[ceilings.arithmetic.length - 1];
+  const triad = ceilings.memory
+    .filter(point => point.threads === threads && point.walk === 'triad')
+    .sort((a, b) => a.footprint - b.footprint);
+  return { peak: peakRate(ceilings), triad };
 }
 
 /** GFLOP/s on all threads: the larger of both forms. */
 export function peakRate({ arithmetic }: Ceilings): number {
   const { separate, fused = 0 } = arithmetic[arithmetic.length - 1];
   return Math.max(separate, fused);
-}
-
-/** GB/s of the triad on all threads over arrays of `footprint` bytes, interpolated over the logarithm of the size. */
-export function triadRate({ memory, arithmetic }: Ceilings, footprint: number): number {
-  const { threads } = arithmetic[arithmetic.length - 1];
-  const points = memory
-    .filter(point => point.threads === threads && point.walk === 'triad')
-    .sort((a, b) => a.footprint - b.footprint);
-  const above = points.findIndex(point => point.footprint >= footprint);
-  if (above === 0) return points[0].rate;
-  if (above < 0) return points[points.length - 1].rate;
-  const [low, high] = [points[above - 1], points[above]];
-  const share = Math.log(footprint / low.footprint) / Math.log(high.footprint / low.footprint);
-  return low.rate + share * (high.rate - low.rate);
-}
-
-/** The shortest time in milliseconds that the ceilings allow for so much work: the roofline (Williams et al. 2009). */
-export function rooflineTime(
-  ceilings: Ceilings,
-  { flops, bytes, footprint }: { flops: number; bytes: number; footprint: number },
-): { milliseconds: number; bound: 'arithmetic' | 'memory' } {
-  const arithmetic = (flops / peakRate(ceilings)) * 1e-6;
-  const memory = (bytes / triadRate(ceilings, footprint)) * 1e-6;
-  return arithmetic > memory
-    ? { milliseconds: arithmetic, bound: 'arithmetic' }
-    : { milliseconds: memory, bound: 'memory' };
 }

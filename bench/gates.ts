@@ -3,7 +3,8 @@
  * one run. Absolute figures were set on a machine whose two cores make 134 GFLOP/s at most; beside them stands what this
  * machine's ceiling makes of them.
  */
-import { type Ceilings, peakRate, rooflineTime, triadRate } from './ceilings.ts';
+import { type Bound, rooflineTime, triadRate } from '../src/kernels/ceilings/roofline.ts';
+import { type Ceilings, peakRate, rooflineOf } from './ceilings.ts';
 import { type Results, type Row, reasonOf, timingOf } from './results.ts';
 
 /** GFLOP/s of the machine that the absolute figures were set on (2 threads, multiply-adds of 128 bit). */
@@ -127,7 +128,7 @@ function triadShare(what: string, rows: readonly string[]): Gate {
         if (!timing) return { missing: reasonOf(results, id, 'weft') };
         const row = results.rows.find(one => one.id === id)!;
         const gigabytes = (row.bytes / timing.median) * 1e-6;
-        const triad = triadRate(ceilings, row.footprint);
+        const triad = triadRate(rooflineOf(ceilings), row.footprint);
         const value = gigabytes / triad;
         const text = `${percent(value)} (${gigabytes.toFixed(1)} of ${triad.toFixed(1)} GB/s, ${id})`;
         if (!worst || value < worst.value) worst = { value, text };
@@ -222,7 +223,7 @@ export function rooflineShare(
   ceilings: Ceilings,
   row: Pick<Row, 'flops' | 'bytes' | 'footprint'>,
   milliseconds: number,
-): { share: number; bound: 'arithmetic' | 'memory' } {
-  const roof = rooflineTime(ceilings, row);
+): { share: number; bound: Bound } {
+  const roof = rooflineTime(rooflineOf(ceilings), row);
   return { share: roof.milliseconds / milliseconds, bound: roof.bound };
 }

@@ -7,8 +7,10 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Device, DeviceKind } from '../src/devices/device.ts';
 import { DeviceError, UsageError } from '../src/devices/errors.ts';
 import { openDevice } from '../src/devices/open.ts';
+import type { WebGpuDevice } from '../src/devices/webgpu/device.ts';
+import type { MeasuringTime } from '../src/kernels/ceilings/measure.ts';
 import { kernelCases } from './cases/index.ts';
-import { type Ceilings, measureCeilings } from './ceilings.ts';
+import { type Ceilings, measureAdapterCeilings, measureCeilings } from './ceilings.ts';
 import { type Case, type Entrant, Missing } from './contender.ts';
 import { GATES, judge, WEBGPU_GATES } from './gates.ts';
 import { type Budget, race } from './harness.ts';
@@ -27,6 +29,7 @@ import {
   resultFileName,
   writeResults,
 } from './results.ts';
+import { rooflinePath, writeRoofline } from './roofline.ts';
 import { absences, ceilingsTable, gatesTable, groupTable } from './table.ts';
 
 interface Options {
@@ -64,10 +67,10 @@ const networkCases = (batches: readonly number[]) =>
     ),
   );
 
-const budgets = (quick: boolean): Record<'ceilings' | 'kernels' | 'networks', Budget> => {
+const budgets = (quick: boolean): Record<'kernels' | 'networks', Budget> & { readonly ceilings: MeasuringTime } => {
   const scale = quick ? 0.4 : 1;
   return {
-    ceilings: { seconds: 0.1 * scale, warmUpSeconds: 0.05 * scale, rounds: 1 },
+    ceilings: { sampling: 0.1 * scale, warmUp: 0.05 * scale },
     kernels: { seconds: 0.36 * scale, warmUpSeconds: 0.15 * scale, rounds: quick ? 2 : 3 },
     networks: { seconds: 2.4 * scale, warmUpSeconds: 0.8 * scale, rounds: quick ? 2 : 4 },
   };
@@ -116,11 +119,12 @@ async function bench(options: Options): Promise<void> {
 
     let ceilings: Ceilings | undefined;
     if (options.ceilings) {
-      ceilings = await measureCeilings(threads, budget.ceilings);
+      ceilings =
+        device.kind === 'webgpu'
+          ? await measureAdapterCeilings(device as WebGpuDevice, budget.ceilings)
+          : await measureCeilings(threads, budget.ceilings);
       say(ceilingsTable(ceilings));
     }
-    // A GPU's roof is not the processor's.
-    const ownRoof = device.kind === 'webgpu' && !device.info.isSoftware ? undefined : ceilings;
 
     const rows: Row[] = [];
     for (const group of new Set(kernels.map(one => one.group))) {
@@ -130,7 +134,7 @@ async function bench(options: Options): Promise<void> {
         ofGroup.push(rowOf(one, await race(entrants, budget.kernels)));
       }
       rows.push(...ofGroup);
-      say(groupTable(group, ofGroup, ownRoof));
+      say(groupTable(group, ofGroup, ceilings));
     }
     const ofNetworks: Row[] = [];
     for (const { id, ...operation } of networks) {
@@ -170,8 +174,10 @@ async function bench(options: Options): Promise<void> {
     if (options.json !== false) {
       const ownFile = resultFileName(results);
       const path = typeof options.json === 'string' ? options.json : defaultResultPath(ownFile);
+      const shown = typeof options.json === 'string' ? path : `bench/results/${ownFile}`;
       await writeResults(path, results);
-      say(`\nWritten: ${typeof options.json === 'string' ? path : `bench/results/${ownFile}`}`);
+      say(`\nWritten: ${shown}`);
+      if (await writeRoofline(path, results)) say(`Written: ${rooflinePath(shown)}`);
     }
     if (rows.some(({ outcomes }) => outcomes.some(outcome => 'failed' in outcome))) process.exitCode = 1;
   } finally {

@@ -40,22 +40,24 @@ export function groupTable(title: string, rows: readonly Row[], ceilings: Ceilin
   return [`\n${title}`, ...alignedLines(lines, RIGHT)].join('\n');
 }
 
-export function ceilingsTable({ caches, arithmetic, memory, notFused }: Ceilings): string {
+export function ceilingsTable({ caches, adapter, arithmetic, memory, notFused }: Ceilings): string {
   const lines = [
-    ['', 'threads', 'GFLOP/s', 'GB/s'],
+    ['', adapter ? 'invocations' : 'threads', 'GFLOP/s', 'GB/s'],
     ...arithmetic.flatMap(({ threads, separate, fused }) => [
-      ['multiply + add, f32x4', String(threads), threeDigits(separate), ''],
-      ...(fused === undefined ? [] : [['fused multiply-add, f32x4', String(threads), threeDigits(fused), '']]),
+      ['multiply + add', String(threads), threeDigits(separate), ''],
+      ...(fused === undefined ? [] : [['fused multiply-add', String(threads), threeDigits(fused), '']]),
     ]),
     ...memory.map(({ threads, walk, footprint, rate }) => [
       `${walk}, ${threeDigits(footprint / 2 ** 20)} MiB`,
-      String(threads),
+      adapter ? '' : String(threads),
       '',
       threeDigits(rate),
     ]),
   ];
-  const { level2, level3, source } = caches;
-  const title = `\nCeilings (caches ${source}: level 2 ${level2 / 1024} KiB per core, level 3 ${level3 / 2 ** 20} MiB)`;
+  const whose = caches
+    ? `caches ${caches.source}: level 2 ${caches.level2 / 1024} KiB per core, level 3 ${caches.level3 / 2 ** 20} MiB`
+    : `of ${adapter}`;
+  const title = `\nCeilings (${whose})`;
   const note = notFused ? [`fused multiply-add not measured: ${notFused}`] : [];
   return [title, ...alignedLines(lines, [false, true, true, true]), ...note].join('\n');
 }

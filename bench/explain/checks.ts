@@ -16,6 +16,7 @@ import {
   lime,
   methodNamed,
   parameterRandomisation,
+  permutationShapley,
   plantedCue,
 } from '../../src/explain/index.ts';
 import * as w from '../../src/index.ts';
@@ -180,6 +181,38 @@ const kernelShapExact: Check = async ({ model, test }) => {
   ];
 };
 
+const SEEDS = 10;
+const PERMUTATIONS = 1000;
+
+/** The default budget of coalitions against random orders, two ways to the same values; z is in combined standard errors. */
+const kernelShapSampled: Check = async ({ model, test, seed, say }) => {
+  const x = imagesOf(test, range(2));
+  const segments = 'grid';
+  const runs: Float64Array[][] = [];
+  for (const k of range(SEEDS)) {
+    say(`KernelSHAP, seed ${seed + k}`);
+    runs.push([...(await kernelShap(model, x, { segments, seed: seed + k })).playerValues]);
+  }
+  say(`Shapley values by ${PERMUTATIONS} permutations`);
+  const orders = await permutationShapley(model, x, { segments, seed, permutations: PERMUTATIONS });
+  x.dispose();
+  const squares = orders.images.flatMap(({ players: { count }, standardError }, image) =>
+    range(count).map(player => {
+      const found = runs.map(values => values[image][player]);
+      const variance = mean(found.map(value => (value - mean(found)) ** 2)) / (SEEDS - 1);
+      const ofOrders = standardError![orders.target[image] * count + player];
+      return (mean(found) - orders.playerValues[image][player]) ** 2 / (variance + ofOrders ** 2);
+    }),
+  );
+  return [
+    atMost(
+      `KernelSHAP, mean of ${SEEDS} seeds, against ${PERMUTATIONS} permutations: rms z over ${squares.length} players of 2 images`,
+      Math.sqrt(mean(squares)),
+      1.5,
+    ),
+  ];
+};
+
 const FAITHFUL = [
   'saliency',
   'input-x-gradient',
@@ -326,6 +359,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   'integrated-gradients': integratedGradientsResidual,
   'integrated-gradients-tanh': integratedGradientsTanh,
   'kernel-shap': kernelShapExact,
+  'kernel-shap-sampled': kernelShapSampled,
   randomisation,
   cue,
   speed,

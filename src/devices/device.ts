@@ -75,6 +75,15 @@ export interface ProfileEntry {
   readonly bytes: number;
 }
 
+/** What a kernel call has to do, for judging how long it took. */
+export interface Work {
+  readonly flops: number;
+  /** Bytes that must at least be moved. */
+  readonly bytes: number;
+  /** Bytes of all inputs and outputs together: what has to fit into a cache to stay there. */
+  readonly footprint: number;
+}
+
 /** One call as a profile saw it; on a GPU one for each of its passes. */
 export interface ProfiledCall {
   readonly kernel: string;
@@ -84,6 +93,8 @@ export interface ProfiledCall {
   /** Milliseconds since the profile began; on a GPU since its first pass. */
   readonly start: number;
   readonly milliseconds: number;
+  /** Of the whole call; absent for its second and later passes. */
+  readonly work?: Work;
 }
 
 export interface Device {

@@ -1,13 +1,14 @@
 /** Adding up what a profile sees: calls, time and work by kernel and variant, and the single calls for who wants them. */
 import type { ProfiledCall, ProfileEntry } from './device.ts';
+import { bytesPerElement } from './dtype.ts';
 import type { Cost, Spec } from './kernel.ts';
-import { formatShape } from './shape.ts';
+import { formatShape, sizeOf } from './shape.ts';
 
 export interface TimedRun {
   readonly kernel: string;
   readonly variant: string;
   readonly inputs: readonly Spec[];
-  readonly outputs?: readonly Spec[];
+  readonly outputs: readonly Spec[];
   /** Milliseconds since the profile began. */
   readonly start: number;
   readonly milliseconds: number;
@@ -23,7 +24,7 @@ export class ProfileSums {
     this.#onCall = onCall;
   }
 
-  add({ kernel, variant, inputs, outputs = [], start, milliseconds, cost }: TimedRun): void {
+  add({ kernel, variant, inputs, outputs, start, milliseconds, cost }: TimedRun): void {
     const key = `${kernel}/${variant}`;
     let entry = this.#entries.get(key);
     if (!entry) {
@@ -38,11 +39,16 @@ export class ProfileSums {
     }
     if (!this.#onCall) return;
     const shapes = (inputs.length > 0 ? inputs : outputs).map(({ shape }) => formatShape(shape)).join(' ');
-    this.#onCall({ kernel, variant, shapes, start, milliseconds });
+    const work = cost && { ...cost, footprint: bytesOf(inputs) + bytesOf(outputs) };
+    this.#onCall({ kernel, variant, shapes, start, milliseconds, ...(work && { work }) });
   }
 
   /** Slowest first. */
   list(): ProfileEntry[] {
     return [...this.#entries.values()].sort((a, b) => b.milliseconds - a.milliseconds);
   }
+}
+
+function bytesOf(specs: readonly Spec[]): number {
+  return specs.reduce((total, { shape, dtype }) => total + sizeOf(shape) * bytesPerElement(dtype), 0);
 }

@@ -124,6 +124,7 @@ export class ReferenceDevice implements Device {
       kernel: kernel.name,
       variant: 'reference',
       inputs: specs,
+      outputs: outputs.map(({ storage, shape }) => ({ shape, dtype: storage.dtype })),
       start: start - began,
       milliseconds,
       cost: kernel.cost(specs, params),
