@@ -12,9 +12,9 @@ import { sizeOf } from '../../src/devices/shape.ts';
 import { release } from '../../src/devices/storage.ts';
 import { chooseVariant } from '../../src/devices/variants.ts';
 import { openWasmDevice, type WasmDevice } from '../../src/devices/wasm/device.ts';
+import { PEAK_INPUTS, peakMultiplyAdd } from '../../src/kernels/ceilings/index.ts';
 import { conv2dCases } from '../cases/conv2d.ts';
 import { matmulCases } from '../cases/matmul.ts';
-import { PEAK_INPUTS, peakMultiplyAdd } from '../ceilings.kernels.ts';
 import type { KernelCase } from '../kernel-case.ts';
 import { type InputSpec, valuesOf } from '../values.ts';
 
