@@ -12,6 +12,7 @@ import { intervalBars, perClassChart } from '../../src/report/interval-bars.ts';
 import { learningCurve } from '../../src/report/learning-curve.ts';
 import { lineChart } from '../../src/report/line-chart.ts';
 import { reliabilityDiagram } from '../../src/report/reliability-diagram.ts';
+import { rooflineChart } from '../../src/report/roofline-chart.ts';
 import { scatterChart } from '../../src/report/scatter-chart.ts';
 import { reliabilityTable } from '../../src/train/calibration.ts';
 import { classMetrics } from '../../src/train/metrics.ts';
@@ -50,6 +51,14 @@ function everyFigure(name: string): Record<string, string> {
     perClass: perClassChart(classMetrics(matrix, names), { title: name }),
     bars: intervalBars([{ group: name, series: name, value: -3 }], { title: name, valueLabel: name, note: name }),
     lines: lineChart(series, { title: name, xLabel: name, yLabel: name, yScale: 'log', note: name }),
+    roofline: rooflineChart({
+      title: name,
+      peaks: [{ name, rate: 100 }],
+      slopes: [{ name, rate: 20 }],
+      groups: [{ name, points: [{ name, intensity: 2, rate: 30, remark: name }] }],
+      others: { name, points: [{ name, intensity: 1, rate: 10 }] },
+      note: name,
+    }),
     scatter: scatterChart([0, 0, 1, 2, 3, 1], [0, 1, 0], names, {
       title: name,
       xLabel: name,
