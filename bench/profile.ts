@@ -6,12 +6,15 @@
 import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { Command, Option } from 'commander';
-import type { Device, DeviceKind, ProfileEntry } from '../src/devices/device.ts';
+import type { Device, DeviceKind, ProfiledCall, ProfileEntry, Work } from '../src/devices/device.ts';
 import type { Kernel, Spec } from '../src/devices/kernel.ts';
 import { openDevice } from '../src/devices/open.ts';
 import { formatShape } from '../src/devices/shape.ts';
 import { chooseVariant } from '../src/devices/variants.ts';
-import { profileLines } from '../src/report/profile-report.ts';
+import { measureRoofline } from '../src/kernels/ceilings/measure.ts';
+import { type Roofline, type RooflineSum, rooflineSums, rooflineTime } from '../src/kernels/ceilings/roofline.ts';
+import { trafficOf } from '../src/kernels/traffic.ts';
+import { profileLines, rooflineLine } from '../src/report/profile-report.ts';
 import { trainingSetup } from './networks/own.ts';
 import type { NetworkName } from './operations.ts';
 import { runScript } from './script.ts';
@@ -24,6 +27,8 @@ const BATCH = 128;
 
 export interface ShapeEntry extends ProfileEntry {
   readonly shapes: string;
+  /** Of one call. */
+  readonly work: Work;
 }
 
 /**
@@ -43,7 +48,9 @@ export async function profileByShape(device: Device, work: () => Promise<unknown
     const key = `${kernel.name} ${variant} ${shapes}`;
     let known = entries.get(key);
     if (!known) {
-      const entry = { kernel: kernel.name, variant, shapes, calls: 0, milliseconds: 0, ...kernel.cost(specs, params) };
+      const written = outputs.map(({ storage, shape }) => ({ shape, dtype: storage.dtype }));
+      const work = { ...kernel.cost(specs, params), footprint: trafficOf(specs, written) };
+      const entry = { kernel: kernel.name, variant, shapes, calls: 0, milliseconds: 0, flops: 0, bytes: 0, work };
       known = { entry, times: [] };
       entries.set(key, known);
     }
@@ -57,7 +64,7 @@ export async function profileByShape(device: Device, work: () => Promise<unknown
   return [...entries.values()]
     .map(({ entry, times }) => {
       const calls = times.length;
-      const { flops, bytes } = entry;
+      const { flops, bytes } = entry.work;
       return {
         ...entry,
         calls,
@@ -69,13 +76,25 @@ export async function profileByShape(device: Device, work: () => Promise<unknown
     .sort((a, b) => b.milliseconds - a.milliseconds);
 }
 
+/** What the roofline allows all calls of one shape. */
+function roofOf({ calls, work }: ShapeEntry, roofline: Roofline): RooflineSum {
+  const { milliseconds, bound } = rooflineTime(roofline, work);
+  return { milliseconds: calls * milliseconds, arithmetic: bound === 'arithmetic' ? calls * milliseconds : 0 };
+}
+
 function variantOf(kernel: Kernel, specs: readonly Spec[], params: unknown, device: Device): string {
   if (device.kind === 'reference') return 'loops';
   const { adapter } = device as Device & { readonly adapter: any };
   return chooseVariant(kernel.name, kernel.wasm, specs, params, adapter).name;
 }
 
-async function profileNetwork(network: NetworkName, device: Device, steps: number, batch: number): Promise<void> {
+async function profileNetwork(
+  network: NetworkName,
+  device: Device,
+  roofline: Roofline | undefined,
+  steps: number,
+  batch: number,
+): Promise<void> {
   const setup = trainingSetup(network, batch, device);
   const someSteps = async (): Promise<void> => {
     for (let i = 0; i < steps; i++) await setup.step();
@@ -89,16 +108,21 @@ async function profileNetwork(network: NetworkName, device: Device, steps: numbe
       await setup.step();
       times.push(performance.now() - started);
     }
-    const entries = await device.profile(someSteps);
+    const calls: ProfiledCall[] = [];
+    const entries = await device.profile(someSteps, call => calls.push(call));
+    const roofs = roofline && rooflineSums(calls, roofline);
+    const judged = entries.map(entry => ({ ...entry, roof: roofs?.get(`${entry.kernel}/${entry.variant}`) }));
     const kernels = entries.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / steps;
     const median = threeDigits(quantile(times, 0.5));
     console.log(
       `\n${network}, batch ${batch}: ${median} ms per step (median of ${steps}), ${threeDigits(kernels)} ms in kernels`,
     );
-    console.log(profileLines(entries, steps).join('\n'));
+    console.log(profileLines(judged, steps).join('\n'));
     if (device.kind === 'webgpu') return;
     console.log(`\n${network} by shape`);
-    console.log(profileLines(await profileByShape(device, someSteps), steps).join('\n'));
+    const byShape = await profileByShape(device, someSteps);
+    const judgedByShape = byShape.map(entry => ({ ...entry, roof: roofline && roofOf(entry, roofline) }));
+    console.log(profileLines(judgedByShape, steps).join('\n'));
   } finally {
     setup.dispose();
   }
@@ -116,8 +140,10 @@ async function main({ network, device: kind, threads, steps, batch }: Options): 
   const device = await openDevice(kind, { wasm: { threads: Number(threads) } });
   console.log(device.info.description);
   try {
+    const roofline = await measureRoofline(device);
+    if (roofline) console.log(rooflineLine(roofline));
     for (const name of network ? [network] : (['cnn', 'mini-resnet'] as const)) {
-      await profileNetwork(name, device, Number(steps), Number(batch));
+      await profileNetwork(name, device, roofline, Number(steps), Number(batch));
     }
   } finally {
     await device.destroy();

@@ -12,7 +12,7 @@ import type { ModelSpec } from '../nn/index.ts';
 import { confusionMatrixChart } from '../report/confusion-matrix.ts';
 import { learningCurve } from '../report/learning-curve.ts';
 import { lineChart } from '../report/line-chart.ts';
-import { chromeTrace, profileLines } from '../report/profile-report.ts';
+import { chromeTrace, profileLines, rooflineLine } from '../report/profile-report.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { loadCheckpoint, readCheckpointInfo, saveCheckpoint } from '../train/checkpoint.node.ts';
 import {
@@ -271,7 +271,7 @@ async function showProfile(
   { device, progress }: Session,
 ): Promise<void> {
   progress.show('Profiling ...');
-  const { steps, entries, calls, millisecondsPerStep } = await profileTraining(
+  const { steps, entries, roofline, calls, millisecondsPerStep } = await profileTraining(
     model,
     recipe,
     train,
@@ -284,6 +284,7 @@ async function showProfile(
       `kernels as the profiler times them; per step:`,
   );
   for (const line of profileLines(entries, steps)) progress.note(line);
+  if (roofline) progress.note(rooflineLine(roofline));
   const file = join(out, 'profile.json');
   await writeJsonAtomically(file, chromeTrace(calls, device.info.description));
   progress.note(`Timeline of these steps: ${file} (open it in chrome://tracing or ui.perfetto.dev).`);

@@ -1,6 +1,8 @@
 /** Where the time of a training step goes: some steps of a throwaway copy of a model, taken as training takes them. */
 import type { DeviceDataset } from '../data/device-dataset.ts';
 import type { ProfiledCall, ProfileEntry } from '../devices/device.ts';
+import { measureRoofline } from '../kernels/ceilings/measure.ts';
+import { type Roofline, type RooflineSum, rooflineSums } from '../kernels/ceilings/roofline.ts';
 import type { ModelSpec } from '../nn/index.ts';
 import { buildTrainee } from './build.ts';
 import type { Recipe } from './recipes.ts';
@@ -9,8 +11,10 @@ import { TrainingStep } from './step.ts';
 
 export interface TrainingProfile {
   readonly steps: number;
-  /** Sums over all steps, slowest first. */
-  readonly entries: readonly ProfileEntry[];
+  /** Sums over all steps, slowest first, with the time that the roofline allows the calls. */
+  readonly entries: readonly (ProfileEntry & { readonly roof?: RooflineSum })[];
+  /** Of this device, measured beside; undefined on the reference device. */
+  readonly roofline: Roofline | undefined;
   readonly calls: readonly ProfiledCall[];
   /** Of a step, without a profiler beside it. */
   readonly millisecondsPerStep: number;
@@ -58,7 +62,10 @@ export async function profileTraining(
       () => run(steps),
       call => calls.push(call),
     );
-    return { steps, entries, calls, millisecondsPerStep };
+    const roofline = await measureRoofline(device);
+    const roofs = roofline && rooflineSums(calls, roofline);
+    const judged = entries.map(entry => ({ ...entry, roof: roofs?.get(`${entry.kernel}/${entry.variant}`) }));
+    return { steps, entries: judged, roofline, calls, millisecondsPerStep };
   } finally {
     recorded.dispose();
     step.dispose();

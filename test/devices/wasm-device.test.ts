@@ -1,5 +1,6 @@
 /** What the wasm device promises about memory, calls, captures and its end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ProfiledCall } from '../../src/devices/device.ts';
 import { DeviceError } from '../../src/devices/errors.ts';
 import type { Kernel } from '../../src/devices/kernel.ts';
 import { release, viewOf } from '../../src/devices/storage.ts';
@@ -303,6 +304,19 @@ it('profiles time and work per kernel and variant', async () => {
   expect(byKernel['copy']).toMatchObject({ calls: 1, bytes: 8000 });
   expect(entries.every(({ milliseconds }) => milliseconds > 0)).toBe(true);
   expect(await device.profile(() => {})).toEqual([]);
+});
+
+it('a profile tells of each call what it had to do, and how large its arrays are', async () => {
+  const x = operand(device, iota(1000));
+  const y = like(device, x);
+  const calls: ProfiledCall[] = [];
+  await device.profile(
+    () => device.run(viaScratch, [x], [y], null),
+    call => calls.push(call),
+  );
+  expect(calls.map(({ kernel, work }) => ({ kernel, work }))).toEqual([
+    { kernel: 'via scratch', work: { flops: 1000, bytes: 8000, footprint: 8000 } },
+  ]);
 });
 
 it('uses fused multiply-add as told, and says so', async () => {

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import type { ProfiledCall } from '../../src/devices/device.ts';
 import { DeviceError, DeviceLostError } from '../../src/devices/errors.ts';
 import { release, retain } from '../../src/devices/storage.ts';
 import { accumulate, affine, spin, throughScratch } from './webgpu-kernels.ts';
@@ -194,10 +195,14 @@ describeWebGpu('profile', () => {
         device.run(throughScratch, [operand(x)], [operand(y)], null);
       };
       const capture = device.capture(step);
-      const entries = await device.profile(() => {
-        for (let i = 0; i < 40; i++) step();
-        capture.replay();
-      });
+      const calls: ProfiledCall[] = [];
+      const entries = await device.profile(
+        () => {
+          for (let i = 0; i < 40; i++) step();
+          capture.replay();
+        },
+        call => calls.push(call),
+      );
       expect(entries.map(({ kernel, variant, calls }) => ({ kernel, variant, calls }))).toEqual([
         { kernel: 'spin', variant: 'plain', calls: 41 },
         { kernel: 'throughScratch', variant: 'plain', calls: 41 },
@@ -206,6 +211,11 @@ describeWebGpu('profile', () => {
       expect(slow).toMatchObject({ flops: 41 * 2 * length, bytes: 41 * 8 * length });
       expect(fast.milliseconds).toBeGreaterThan(0);
       expect(slow.milliseconds).toBeGreaterThan(fast.milliseconds);
+      // The second pass of a call has no work of its own.
+      expect(calls.filter(({ kernel }) => kernel === 'throughScratch')).toHaveLength(2 * 41);
+      const worked = calls.filter(({ work }) => work);
+      expect(worked).toHaveLength(2 * 41);
+      for (const { work } of worked) expect(work!.footprint).toBe(8 * length);
     }));
 });
 
