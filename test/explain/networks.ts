@@ -1,4 +1,5 @@
 /** Small networks with known explanations, or with everything in them that explanations are known to stumble over. */
+import type { Players } from '../../src/explain/index.ts';
 import * as w from '../../src/index.ts';
 import { Activation, Conv2d, Flatten, Linear, Sequential } from '../../src/nn/index.ts';
 
@@ -67,3 +68,9 @@ export function tangledNet(device: w.Device, seed: number): (x: w.Tensor) => w.T
     return w.concat([w.add(spread, w.matmul(pooled, w4)), w.maximum(hidden, w.matmul(w.softplus(pooled), w4))], 1);
   };
 }
+
+/** A cut of images of 9 x 9 into `count` players that are no rectangles. */
+export const stripes = (count: number): Players => ({
+  labels: Int32Array.from({ length: 81 }, (_, i) => (i + 2 * Math.floor(i / 9)) % count),
+  count,
+});
