@@ -54,7 +54,7 @@ correctness)
   ;;
 bench)
   shift
-  kept bench --device webgpu --no-ceilings --json "$results/bench.json" "$@"
+  kept bench --device webgpu --json "$results/bench.json" "$@"
   ;;
 kernels)
   shift
@@ -63,7 +63,7 @@ kernels)
 '')
   kept conformance || { echo 'Kernels are wrong on this adapter: no benches.' >&2; exit 1; }
   kept overhead
-  kept bench --device webgpu --no-ceilings --batch 128,512,1024 --json "$results/bench.json"
+  kept bench --device webgpu --batch 128,512,1024 --json "$results/bench.json"
   code=$?
   kept endurance --steps 10000 || code=1
   exit $code

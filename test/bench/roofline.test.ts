@@ -7,7 +7,7 @@ import { parseHTML } from 'linkedom';
 import { expect, it } from 'vitest';
 import type { Ceilings } from '../../bench/ceilings.ts';
 import type { Results } from '../../bench/results.ts';
-import { drawRoofline, memoryLevels, rooflinePath, writeRoofline } from '../../bench/roofline.ts';
+import { drawRoofline, memoryLevels, rooflinePath, writeRoofline } from '../../bench/roofline-picture.ts';
 import { UsageError } from '../../src/devices/errors.ts';
 
 const MIB = 2 ** 20;
