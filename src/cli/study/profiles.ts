@@ -67,7 +67,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     },
     miniResnet: {
       model: { name: 'mini-resnet', options: { widths: [8, 16, 32], stem: 'strided' } },
-      recipe: { ...RECIPES['mini-resnet'], epochs: 3, batchSize: 32 },
+      recipe: { ...RECIPES.cnn, epochs: 3, batchSize: 32 },
     },
     explain: { methods: ['grad-cam', 'integrated-gradients', 'deep-shap'], background: 10, mistakes: 2 },
     judge: {
@@ -86,10 +86,11 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     checkpointEvery: 100,
     explore: EXPLORE_DEFAULTS,
     cnn: { model: { name: 'cnn', options: {} }, recipe: { ...RECIPES.cnn, epochs: 5 } },
-    // A strided stem takes a quarter of the work at the first stage, so the same minutes hold three times the epochs.
+    // A strided stem takes a quarter of the work at the first stage, so the same minutes hold three times the epochs. The
+    // CNN's recipe is the one for few epochs: the residual network's own pays after thirty.
     miniResnet: {
       model: { name: 'mini-resnet', options: { stem: 'strided' } },
-      recipe: { ...RECIPES['mini-resnet'], epochs: 9 },
+      recipe: { ...RECIPES.cnn, epochs: 9 },
     },
     explain: { methods: SHOWN_METHODS, background: 50, mistakes: 4 },
     judge: JUDGE_LIGHT,
