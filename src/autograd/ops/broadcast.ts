@@ -1,9 +1,10 @@
 /** Repeating along axes and summing over them: each is the other's gradient. */
 import { normalizeAxes, type Shape, sameShape } from '../../devices/shape.ts';
+import { retain, type Storage } from '../../devices/storage.ts';
 import { broadcastTo as broadcastToKernel } from '../../kernels/layout/index.ts';
 import { reduce as reduceKernel } from '../../kernels/reduce/index.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
-import { apply, kernelOp } from '../op.ts';
+import { Tensor } from '../../tensor/tensor.ts';
+import { apply, kernelOp, runKernel } from '../op.ts';
 import { reshape } from './layout.ts';
 
 const broadcastToOp = kernelOp(broadcastToKernel, {
@@ -35,9 +36,19 @@ export function sum(x: Tensor, axes?: number | readonly number[], keepDims = fal
 /** Sums `x` over the axes along which `shape` was repeated to make it: the gradient of broadcasting. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
-  const lead = x.rank - shape.length;
-  const axes = x.shape.flatMap((extent, axis) =>
-    axis < lead || (shape[axis - lead] === 1 && extent !== 1) ? [axis] : [],
-  );
+  const axes = repeatedAxes(x.shape, shape);
   return reshape(axes.length > 0 ? sum(x, axes) : x, shape);
+}
+
+/** The gradient of a bias that was added to every row; off the tape and in `target` where there is one, sparing a copy. */
+export function biasGradient(dy: Tensor, bias: Tensor, target: Storage | undefined): Tensor {
+  if (!target || sameShape(dy.shape, bias.shape)) return sumTo(dy, bias.shape);
+  runKernel(reduceKernel, [dy], { op: 'sum', axes: repeatedAxes(dy.shape, bias.shape), keepDims: false }, [target]);
+  return new Tensor(retain(target), bias.shape);
+}
+
+/** The axes of `full` along which `shape` was repeated. */
+function repeatedAxes(full: Shape, shape: Shape): number[] {
+  const lead = full.length - shape.length;
+  return full.flatMap((extent, axis) => (axis < lead || (shape[axis - lead] === 1 && extent !== 1) ? [axis] : []));
 }

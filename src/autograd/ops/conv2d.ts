@@ -16,7 +16,7 @@ import {
 import type { FusedActivation } from '../../kernels/matmul/index.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { apply, kernelOp, type Op, runKernel } from '../op.ts';
-import { sumTo } from './broadcast.ts';
+import { biasGradient } from './broadcast.ts';
 import { add, relu, reluGradientFromOutput } from './elementwise.ts';
 
 const sizeOf2d = (x: Tensor): [number, number] => [x.shape[1], x.shape[2]];
@@ -69,10 +69,10 @@ const weightGradientOp: Op<Conv2dWeightGradientParams> = kernelOp(weightGradient
 const fusedConv2dOp: Op<Conv2dParams> = kernelOp(conv2dKernel, {
   name: 'fusedConv2d',
   gradient(context) {
-    const { inputs, outputs, params, upstream, needs } = context;
+    const { inputs, outputs, params, upstream, needs, into, recorded } = context;
     const dy = params.activation === 'relu' ? reluGradientFromOutput(outputs[0], upstream) : upstream;
     const [dx, dw] = conv2dOp.gradient({ ...context, upstream: dy });
-    return [dx, dw, needs[2] ? sumTo(dy, inputs[2].shape) : undefined];
+    return [dx, dw, needs[2] ? biasGradient(dy, inputs[2], recorded ? undefined : into[2]) : undefined];
   },
   decompose([x, w, bias], params) {
     const y = apply(conv2dOp, [x, w], { ...geometryOf(params), activation: 'none' });

@@ -5,7 +5,7 @@ import { retain, type Storage } from '../../devices/storage.ts';
 import { type FusedActivation, type MatmulParams, matmul as matmulKernel } from '../../kernels/matmul/index.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { apply, kernelOp, type Op, runKernel } from '../op.ts';
-import { sumTo } from './broadcast.ts';
+import { biasGradient, sumTo } from './broadcast.ts';
 import { add, relu, reluGradientFromOutput } from './elementwise.ts';
 
 const matmulOp: Op<MatmulParams> = kernelOp(matmulKernel, {
@@ -60,7 +60,7 @@ const fusedMatmulOp: Op<MatmulParams> = kernelOp(matmulKernel, {
       into,
       recorded,
     });
-    return [da, db, bias && needs[2] ? sumTo(dy, bias.shape) : undefined];
+    return [da, db, bias && needs[2] ? biasGradient(dy, bias, recorded ? undefined : into[2]) : undefined];
   },
   decompose([a, b, bias], { transposeA, transposeB, activation }) {
     const product = matmul(a, b, { transposeA, transposeB });
