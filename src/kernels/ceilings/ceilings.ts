@@ -39,10 +39,12 @@ export const peakMultiplyAddDefinition: KernelDefinition<PeakParams> = {
 
 // ------------------------------------------------------------------------------------------ arithmetic, on a GPU
 
-/** Independent chains of an invocation: enough to hide the latency of a multiply-add, few enough for 16 registers. */
-export const CHAINS = 8;
-/** Links of each chain in one round. */
-export const LINKS = 16;
+/**
+ * Independent chains of an invocation, to hide the latency of a multiply-add, and links of each in one round. Few links:
+ * compilers for processors put those of a chain next to each other, where each waits for the last (README.md has figures).
+ */
+export const CHAINS = 24;
+export const LINKS = 4;
 /** Invocations that start alike; the others differ, so that no compiler finds a value that all of them share. */
 export const LANES = 64;
 
@@ -54,8 +56,8 @@ export interface ChainParams {
 }
 
 /**
- * Inputs [start [8], factors [2] = (x, y)]; output [invocations]. Each invocation takes s = start * (lane + 1) / 64 through
- * `rounds` times 16 links s = s x + y, 8 chains side by side, and writes the sum of the chains; lane is its number modulo 64.
+ * Inputs [start [24], factors [2] = (x, y)]; output [invocations]. Each invocation takes s = start * (lane + 1) / 64 through
+ * `rounds` times 4 links s = s x + y, 24 chains side by side, and writes the sum of the chains; lane is its number modulo 64.
  */
 export const multiplyAddChainsDefinition: KernelDefinition<ChainParams> = {
   name: 'multiplyAddChains',

@@ -59,8 +59,7 @@ const WALKERS = 64;
 /** How far on the next round's page lies, as a share of all: not where a neighbour has just been. */
 const SHIFT = 0.38;
 
-function walkSource(walk: 'triad' | 'copy'): string {
-  const isTriad = walk === 'triad';
+function walkSource(isTriad: boolean): string {
   return /* wgsl */ `
 struct Params { vectors: u32, shift: u32, rounds: u32 }
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
@@ -94,7 +93,7 @@ export const memoryWalkWgsl: readonly WgslVariant<WalkParams>[] = [
       return {
         passes: [
           {
-            source: walkSource(isTriad ? 'triad' : 'copy'),
+            source: walkSource(isTriad),
             bindings: isTriad ? [input(0), input(1), output(0)] : [input(0), output(0)],
             uniforms: uniforms([vectors, shift, rounds]),
             workgroups: linearGrid(vectors, WALKERS, maxComputeWorkgroupsPerDimension),

@@ -36,7 +36,7 @@ const BRIEFLY: MeasuringTime = { warmUp: 0.05, sampling: 0.1 };
 /** A call shall take so long: waiting for a software GPU is exact to half a millisecond. */
 const CALL_MILLISECONDS = 10;
 /** Bounds what rounding adds up to in the chains. */
-const MOST_ROUNDS = 8192;
+const MOST_ROUNDS = 2 ** 15;
 const FEWEST_SAMPLES = 3;
 /** Share of the largest expected value. Rounding stays far below; a loop of half the length is off by a third. */
 const AGREEMENT = 0.01;
