@@ -82,17 +82,21 @@ describe('tables', () => {
 describe('what comes with the package', () => {
   const files = existsSync(SHIPPED_TUNING) ? readdirSync(SHIPPED_TUNING).filter(file => file.endsWith('.json')) : [];
 
-  it('is found under the name of its adapter, names variants that there are, and beats the untuned ones', () => {
-    for (const file of files) {
-      const { adapter } = JSON.parse(readFileSync(join(SHIPPED_TUNING, file), 'utf8')) as TuningTable;
-      const table = readShippedTuning(adapter);
-      expect(table, file).toBeDefined();
-      const form = adapter.startsWith('wasm') ? 'wasm' : 'wgsl';
-      for (const [key, { variant, milliseconds, untuned }] of Object.entries(table!.choices)) {
-        const kernel = KERNELS.get(key.split(' ')[0]);
-        expect(kernel?.[form].map(({ name }) => name) ?? [], key).toContain(variant);
-        expect(milliseconds, key).toBeLessThan(untuned);
+  // A package without tables has nothing to test.
+  it.skipIf(files.length === 0)(
+    'is found by its adapter, names variants that there are, beats the untuned ones',
+    () => {
+      for (const file of files) {
+        const { adapter } = JSON.parse(readFileSync(join(SHIPPED_TUNING, file), 'utf8')) as TuningTable;
+        const table = readShippedTuning(adapter);
+        expect(table, file).toBeDefined();
+        const form = adapter.startsWith('wasm') ? 'wasm' : 'wgsl';
+        for (const [key, { variant, milliseconds, untuned }] of Object.entries(table!.choices)) {
+          const kernel = KERNELS.get(key.split(' ')[0]);
+          expect(kernel?.[form].map(({ name }) => name) ?? [], key).toContain(variant);
+          expect(milliseconds, key).toBeLessThan(untuned);
+        }
       }
-    }
-  });
+    },
+  );
 });
