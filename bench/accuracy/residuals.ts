@@ -76,14 +76,15 @@ await withSession(options, async session => {
     sampleData: data.isSample,
     seed,
     epochs,
+    trainImages: data.train.count - options.validation,
     outcomes,
   });
-  await writeFileAtomically(join(out, 'residuals.md'), table(outcomes, data.isSample));
+  await writeFileAtomically(join(out, 'residuals.md'), table(outcomes, data));
   const figure = (name: string, svg: string) => writeFileAtomically(join(out, `${name}.svg`), svg);
   await figure('gradient-by-layer', gradientByLayer(outcomes));
   await figure('gradient-of-first-layer', gradientOfFirstLayer(outcomes));
   await figure('accuracy', accuracyChart(outcomes));
-  console.log(table(outcomes, data.isSample));
+  console.log(table(outcomes, data));
   console.log(`Figures: ${out}`);
 });
 
@@ -167,7 +168,8 @@ async function gradientNorms(model: Module, layers: readonly string[], step: num
   return { step, norms };
 }
 
-function table(outcomes: readonly Outcome[], isSample: boolean): string {
+function table(outcomes: readonly Outcome[], { isSample, train }: FashionMnist): string {
+  const trainImages = train.count - options.validation;
   const ratio = ({ gradients }: Outcome): string => {
     const ratios = gradients.map(({ norms }) => norms[0] / norms[norms.length - 1]);
     const [first, middle] = [ratios[0], ratios.sort((a, b) => a - b)[Math.floor(ratios.length / 2)]];
@@ -187,7 +189,8 @@ function table(outcomes: readonly Outcome[], isSample: boolean): string {
     ].join(' | ')} |`;
   });
   return [
-    `${isSample ? 'SAMPLE DATA. ' : ''}Trained alike for ${options.epochs} epochs, seed ${options.seed}; accuracy on ` +
+    `${isSample ? 'SAMPLE DATA. ' : ''}Trained alike on ${trainImages} images for ${options.epochs} epochs, seed ` +
+      `${options.seed}; accuracy on ` +
       `${options.validation} held-out images with its 95 % interval. The gradient ratio is the norm of the first ` +
       "convolution's gradient over the last one's: at the first step / median over training.",
     '',
