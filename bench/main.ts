@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Device, DeviceKind } from '../src/devices/device.ts';
-import { DeviceError, UsageError } from '../src/devices/errors.ts';
+import { UsageError } from '../src/devices/errors.ts';
 import { openDevice } from '../src/devices/open.ts';
 import type { WebGpuDevice } from '../src/devices/webgpu/device.ts';
 import type { MeasuringTime } from '../src/kernels/ceilings/measure.ts';
@@ -30,6 +30,7 @@ import {
   writeResults,
 } from './results.ts';
 import { rooflinePath, writeRoofline } from './roofline-picture.ts';
+import { runScript } from './script.ts';
 import { absences, ceilingsTable, gatesTable, groupTable } from './table.ts';
 
 interface Options {
@@ -269,11 +270,4 @@ const program = new Command('bench')
     else await bench(options);
   });
 
-try {
-  program.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof UsageError || error instanceof DeviceError)) throw error;
-  console.error(error.message);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runScript(program);
