@@ -44,6 +44,10 @@ export interface ExplainCommandOptions extends SharedOptions {
   readonly background: number;
   /** Pieces of the image for the methods that explain by pieces. Default: slic. */
   readonly segments?: 'slic' | 'grid';
+  /** Instead of the methods' own defaults. */
+  readonly segmentCount?: number;
+  readonly steps?: number;
+  readonly samples?: number;
 }
 
 function methodList(text: string): string[] {
@@ -88,6 +92,13 @@ export const explainCommand = withSharedOptions(new Command('explain'))
     new Option('--segments <kind>', 'pieces of the image for LIME, KernelSHAP and feature ablation')
       .choices(['slic', 'grid'])
       .default('slic'),
+  )
+  .option('--segment-count <n>', 'about how many pieces (default: 50)', wholeNumber(1))
+  .option('--steps <n>', 'points of integrated gradients (default: 50)', wholeNumber(1))
+  .option(
+    '--samples <n>',
+    'per image, for SmoothGrad (default: 50), expected gradients (200), LIME (1000), KernelSHAP (2 per piece + 2048)',
+    wholeNumber(2),
   )
   .action(async (options: ExplainCommandOptions) => {
     const result = await unlessInterrupted(withSession(options, session => explainStudy(options, session)));
@@ -137,6 +148,8 @@ export async function explainStudy(options: ExplainCommandOptions, session: Sess
     const x = images.batch(rows.map(({ place }) => place)).images;
     const attributions: Attribution[] = [];
     const methods: ExplainedMethod[] = [];
+    const { segmentCount, steps, samples } = options;
+    const effort = { segmentCount, steps, samples };
     for (const name of options.methods) {
       if (session.signal.aborted) throw new Interrupted(`Stopped before ${name}; what is done lies in ${out}/maps.`);
       progress.show(`${name} ...`);
@@ -146,6 +159,7 @@ export async function explainStudy(options: ExplainCommandOptions, session: Sess
         layer: options.layer,
         segments: options.segments,
         seed: options.seed,
+        ...effort,
         target: rows.map(({ target }) => target),
       });
       attributions.push(attribution);
@@ -175,6 +189,7 @@ export async function explainStudy(options: ExplainCommandOptions, session: Sess
       seed: options.seed,
       sampleData: data.isSample,
       background: options.background,
+      ...effort,
       classNames: CLASS_NAMES,
       images: rows.map(({ place, ...row }) => row),
       methods,

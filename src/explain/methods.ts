@@ -24,6 +24,12 @@ export interface MethodContext extends ExplainOptions {
   readonly layer?: string;
   /** For methods that explain by pieces of the image. Default: SLIC superpixels. */
   readonly segments?: Segmentation;
+  /** About how many pieces. Default 50. */
+  readonly segmentCount?: number;
+  /** Points of integrated gradients. Default 50. */
+  readonly steps?: number;
+  /** Noisy copies, random points, altered images or coalitions per image, for methods that sample. Default: their own. */
+  readonly samples?: number;
   readonly seed?: number;
 }
 

@@ -87,6 +87,25 @@ describe('weft explain', () => {
     expect(await readFile(result.page, 'utf8')).toContain('deep-shap');
   });
 
+  test('takes as many points and samples as it is told to', async () => {
+    const explained = async (steps: number) => {
+      const out = join(folder, `steps-${steps}`);
+      const { stdout } = await weft(
+        ...['--checkpoint', checkpoint, '--data', join(REPOSITORY, 'assets/fashion-mnist-sample'), '--device', 'wasm'],
+        ...['--images', 'test:0-3', '--methods', 'integrated-gradients,lime', '--background', '5', '--out', out],
+        ...['--steps', `${steps}`, '--samples', '40', '--segments', 'grid', '--segment-count', '9', '--json'],
+      );
+      const result = JSON.parse(stdout);
+      const lime = result.methods[1];
+      return { result, pieces: parseNpy(await readFile(lime.file), lime.file).data.slice(0, 784) };
+    };
+    const [few, many] = [await explained(2), await explained(100)];
+    const errors = [few, many].map(({ result }) => result.methods[0].additivity.median);
+    expect(errors[1]).toBeLessThan(errors[0] / 4);
+    expect(new Set(few.pieces).size).toBe(9);
+    expect(few.result).toMatchObject({ steps: 2, samples: 40, segmentCount: 9 });
+  });
+
   test('takes pictures from files, without a label, beside images of the data set', async () => {
     const out = join(folder, 'photos');
     const { stdout } = await weft(

@@ -41,6 +41,10 @@ export interface ExplainResult {
   readonly sampleData: boolean;
   /** Training images that SHAP compares with. */
   readonly background: number;
+  /** What was asked for instead of the methods' defaults. */
+  readonly segmentCount?: number;
+  readonly steps?: number;
+  readonly samples?: number;
   readonly classNames: readonly string[];
   readonly images: readonly ExplainedImage[];
   readonly methods: readonly ExplainedMethod[];
