@@ -14,6 +14,7 @@ import { DeviceDataset, type FashionMnist } from '../../src/data/index.node.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { DataError } from '../../src/devices/errors.ts';
 import type { ModelSpec } from '../../src/nn/index.ts';
+import { loadCheckpoint } from '../../src/train/checkpoint.node.ts';
 import { buildTrainee, fit, type Recipe, scheduleOf, validationSplit } from '../../src/train/index.ts';
 
 /** What a log's first line says about the run. */
@@ -22,6 +23,8 @@ export interface RecordedStart {
   readonly model: ModelSpec;
   readonly recipe: Recipe;
   readonly seed: number;
+  /** The checkpoint that the run began with, if not with random parameters. */
+  readonly from?: string;
   readonly validation: number;
   readonly trainImages: number;
   readonly sampleData: boolean;
@@ -56,7 +59,7 @@ export async function replay(
   device: Device,
   steps: number,
 ): Promise<readonly number[]> {
-  const { model: spec, recipe, seed, validation } = start;
+  const { model: spec, recipe, seed, from, validation } = start;
   if (data.train.count !== start.trainImages || data.isSample !== start.sampleData) {
     throw new DataError(`The run was trained on ${start.trainImages} images; here are ${data.train.count}.`);
   }
@@ -66,6 +69,10 @@ export async function replay(
   const enough = new AbortController();
   let received = 0;
   try {
+    if (from !== undefined) {
+      await loadCheckpoint(from, trainee.model);
+      trainee.ema?.restart();
+    }
     const { history } = await fit(trainee.model, train, trainee.optimizer, {
       epochs: recipe.epochs,
       batchSize: Math.min(recipe.batchSize, split?.train.length ?? train.count),

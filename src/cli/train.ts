@@ -1,12 +1,13 @@
 import { Command } from 'commander';
 import { UsageError } from '../devices/errors.ts';
 import type { OpenOptions } from '../devices/open.ts';
-import { buildModel } from '../nn/index.ts';
+import { buildModel, type ModelSpec } from '../nn/index.ts';
 import { readCheckpointInfo } from '../train/checkpoint.node.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { formatDuration, formatPercent } from './progress.ts';
 import { obtainData, type Session, unlessInterrupted, withSession } from './session.ts';
 import {
+  givenModelOptions,
   type ModelOptions,
   modelSpecOf,
   type RecipeOptions,
@@ -20,6 +21,7 @@ export interface TrainOptions extends SharedOptions, ModelOptions, RecipeOptions
   readonly validation: number;
   readonly test: boolean;
   readonly checkpointEvery?: number;
+  readonly from?: string;
   readonly resume?: boolean;
   readonly summary?: boolean;
   /** Commander makes this true unless --no-capture is given. */
@@ -38,6 +40,10 @@ export const trainCommand = withRecipeOptions(withModelOptions(withSharedOptions
   )
   .option('--no-test', 'leave the test images alone and report on the validation images')
   .option('--checkpoint-every <steps>', 'write a checkpoint within an epoch too', wholeNumber(1))
+  .option(
+    '--from <file>',
+    'begin with the weights of a checkpoint (of its model), or of pretrained:NAME, instead of random ones',
+  )
   .option('--resume', 'go on with the run in --out')
   .option('--no-capture', 'take every step by itself instead of recording one and replaying it')
   .option(
@@ -45,33 +51,49 @@ export const trainCommand = withRecipeOptions(withModelOptions(withSharedOptions
     'first show where a step spends its time, kernel by kernel, and write profile.json for a timeline',
   )
   .option('--summary', "print the model's layers and stop")
-  .action(async (options: TrainOptions) => {
+  .action(async (given: TrainOptions, command: Command) => {
+    const isModelGiven = command.getOptionValueSource('model') === 'cli';
+    const spec = given.from === undefined ? modelSpecOf(given) : await modelOf(given.from, given, isModelGiven);
+    const options = { ...given, model: spec.name };
     if (options.summary) {
-      const summary = buildModel(modelSpecOf(options)).summary();
+      const summary = buildModel(spec).summary();
       console.log(options.json ? JSON.stringify(summary) : String(summary));
       return;
     }
-    const result = await train(options);
+    const result = await train(spec, options);
     if (!result) return;
     if (options.json) console.log(JSON.stringify(result));
     else printResult(result, options.out);
   });
 
+/**
+ * The model of the checkpoint to begin with.
+ * @throws UsageError where the options ask for another one
+ */
+async function modelOf(from: string, options: TrainOptions, isModelGiven: boolean): Promise<ModelSpec> {
+  const { model } = await readCheckpointInfo(from);
+  const [given] = givenModelOptions(options);
+  if (given) throw new UsageError(`--from takes the model as it is in ${from}; leave out ${given.flag}.`);
+  if (isModelGiven && options.model !== model.name) {
+    throw new UsageError(`${from} is a ${model.name}, not a ${options.model}; leave out --model.`);
+  }
+  return model;
+}
+
 /** Runs the command; undefined when Ctrl-C stopped it (the exit code says so). */
-async function train(options: TrainOptions): Promise<TrainingRunResult | undefined> {
-  const { seed, validation, test, checkpointEvery, capture, profile, resume = false } = options;
-  const model = modelSpecOf(options);
+async function train(model: ModelSpec, options: TrainOptions): Promise<TrainingRunResult | undefined> {
+  const { seed, from, validation, test, checkpointEvery, capture, profile, resume = false } = options;
   const recipe = recipeOf(options);
   if (validation === 0 && (!test || recipe.patience !== null)) {
     throw new UsageError(
       `${test ? '--patience' : '--no-test'} needs images to look at instead: hold some out with --validation 5000.`,
     );
   }
-  const out = options.out ?? `runs/${options.model}-seed${seed}`;
+  const out = options.out ?? `runs/${options.model}-seed${seed}${from === undefined ? '' : '-continued'}`;
   const { shared, open } = resume ? await asBefore(out, options) : { shared: options, open: {} };
   const work = async (session: Session): Promise<TrainingRunResult> => {
     const data = await obtainData(options, session.progress);
-    const run = { model, recipe, seed, validation, test, checkpointEvery, capture, profile, out, resume };
+    const run = { model, recipe, seed, from, validation, test, checkpointEvery, capture, profile, out, resume };
     return trainingRun(data, run, session);
   };
   return unlessInterrupted(withSession(shared, work, open));

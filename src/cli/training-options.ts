@@ -129,18 +129,26 @@ function given<T extends object>(options: T): Partial<T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
+/** The options of architecture besides --model that were given, as one types them, with the models that have them. */
+export function givenModelOptions(options: ModelOptions): { flag: string; models: readonly ModelName[] }[] {
+  const all = Object.entries(MODELS_WITH) as [keyof typeof MODELS_WITH, readonly ModelName[]][];
+  return all
+    .filter(([option]) => (option === 'residual' ? !options.residual : options[option] !== undefined))
+    .map(([option, models]) => {
+      const name = option === 'residual' ? 'no-residual' : option;
+      return { flag: `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`, models };
+    });
+}
+
 /**
  * The model that the options describe.
  * @throws UsageError for an option that this model does not have
  */
 export function modelSpecOf(options: ModelOptions & { readonly seed: number }): ModelSpec {
   const { model: name, seed, filterSize, residual } = options;
-  for (const [option, models] of Object.entries(MODELS_WITH) as [keyof typeof MODELS_WITH, readonly ModelName[]][]) {
-    const isGiven = option === 'residual' ? !residual : options[option] !== undefined;
-    if (isGiven && !models.includes(name)) {
-      const flag =
-        option === 'residual' ? 'no-residual' : option.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
-      throw new UsageError(`The model ${name} has no --${flag}; that is for ${models.join(', ')}.`);
+  for (const { flag, models } of givenModelOptions(options)) {
+    if (!models.includes(name)) {
+      throw new UsageError(`The model ${name} has no ${flag}; that is for ${models.join(', ')}.`);
     }
   }
   const { widths, depth, activation, dropout, hidden, blocks, block, stem } = options;

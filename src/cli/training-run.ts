@@ -39,6 +39,8 @@ export interface TrainingRunOptions {
   readonly model: ModelSpec;
   readonly recipe: Recipe;
   readonly seed: number;
+  /** A checkpoint of the same architecture whose parameters and statistics to begin with. Default: random ones. */
+  readonly from?: string;
   /** Images held out of the training set; the epoch that does best on them is kept. 0 for none: the last is kept. */
   readonly validation: number;
   /** Evaluate on the test images at the end; otherwise on those held out. */
@@ -100,8 +102,9 @@ export async function trainingRun(
   const log = join(out, 'log.jsonl');
   await mkdir(join(out, 'checkpoints'), { recursive: true });
   await mkdir(join(out, 'figures'), { recursive: true });
-  const identity: TrainedOn & { recipe: Recipe } = {
+  const identity: TrainedOn & { recipe: Recipe; from?: string } = {
     recipe,
+    from: options.from,
     validation: options.validation,
     trainImages: data.train.count,
     sampleData: data.isSample,
@@ -141,6 +144,9 @@ export async function trainingRun(
         );
       }
       progress.note(`Resuming at epoch ${resumed.position!.epoch + 1}, batch ${resumed.position!.batch}.`);
+    } else if (options.from !== undefined) {
+      await loadCheckpoint(options.from, model);
+      ema?.restart();
     }
     await note({
       event: resumed ? 'resume' : 'start',

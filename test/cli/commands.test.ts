@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { parseSafetensors } from '../../src/interop/index.ts';
 import { REPOSITORY } from '../support/shared.ts';
 
 interface Outcome {
@@ -83,6 +84,45 @@ describe('weft train, then evaluate', () => {
     expect(accuracy).toBe(JSON.parse(readFileSync(join(out, 'metrics.json'), 'utf8')).testAccuracy);
     expect(confusion).toHaveLength(10);
     expect(perClass).toHaveLength(10);
+  });
+
+  test('--from begins where another run ended, with its model; --resume wants it again', async () => {
+    const from = join(out, 'checkpoints', 'model.safetensors');
+    const continued = join(folder, 'continued');
+    const args = ['train', '--from', from, '--device', 'wasm', '--out', continued, '--json', '--limit', '96'];
+    args.push('--no-augment', '--learning-rate', '1e-30', '--batch-size', '96', '--epochs', '2', '--ema', '0.5');
+    const { code, stdout, stderr } = await weft(...args);
+    expect(code, stderr).toBe(0);
+    const { model, parameters, history } = JSON.parse(stdout);
+    const before = JSON.parse(readFileSync(join(out, 'metrics.json'), 'utf8'));
+    expect({ model, parameters }).toEqual({ model: 'cnn', parameters: before.parameters });
+    // No step moves a weight, so all that training sees is what the other run left.
+    expect(history[0].loss).toBeLessThan(before.history[1].loss + 0.05);
+    expect(history[1].loss).toBeCloseTo(history[0].loss, 6);
+    const weights = (file: string) => parseSafetensors(readFileSync(file), file).tensors.get('logits.weight')!.data;
+    expect(weights(join(continued, 'checkpoints', 'model.safetensors'))).toEqual(weights(from));
+
+    const resumed = await weft(...args, '--resume');
+    expect(resumed.code, resumed.stderr).toBe(0);
+    const elsewhere = await weft(
+      ...args.filter(arg => arg !== '--from' && arg !== from),
+      '--resume',
+      '--widths',
+      '2,4',
+    );
+    expect(elsewhere.code).toBe(1);
+    expect(elsewhere.stderr).toMatch(/other options/);
+  });
+
+  test.each([
+    [['--widths', '4,8'], /leave out --widths/],
+    [['--model', 'lenet5'], /is a cnn, not a lenet5/],
+  ])('--from with %j gets a sentence', async (args, message) => {
+    const from = join(out, 'checkpoints', 'model.safetensors');
+    const outcome = await weft('train', '--from', from, '--device', 'wasm', ...args);
+    expect(outcome.stderr).toMatch(message);
+    expect(outcome.code).toBeGreaterThan(0);
+    expectSentence(outcome);
   });
 
   test('a damaged checkpoint is refused in one sentence', async () => {

@@ -21,10 +21,16 @@ export class ExponentialMovingAverage {
     const { device, values, state } = this.arena;
     this.values = device.allocate(values.length, 'float32');
     this.state = device.allocate(state.length, 'float32');
-    device.copy(values, this.values);
-    device.copy(state, this.state);
     this.#hyper = device.allocate(1, 'float32');
     device.write(this.#hyper, Float32Array.of(decay));
+    this.restart();
+  }
+
+  /** Begins again with the model's present values. */
+  restart(): void {
+    const { device, values, state } = this.arena;
+    device.copy(values, this.values);
+    device.copy(state, this.state);
   }
 
   /** Moves the average towards the model; call it after every optimizer step. */
