@@ -3,9 +3,11 @@
  * one run. Absolute figures were set on a machine whose two cores make 134 GFLOP/s at most; beside them stands what this
  * machine's ceiling makes of them.
  */
-import { type Bound, rooflineTime, triadRate } from '../src/kernels/ceilings/roofline.ts';
+import { type Bound, rooflineTime } from '../src/kernels/ceilings/roofline.ts';
 import { type Ceilings, peakRate, rooflineOf } from './ceilings.ts';
 import { type Results, type Row, reasonOf, timingOf } from './results.ts';
+import type { Timing } from './statistics.ts';
+import { TRIAD } from './triad.ts';
 
 /** GFLOP/s of the machine that the absolute figures were set on (2 threads, multiply-adds of 128 bit). */
 const REFERENCE_PEAK = 134;
@@ -110,7 +112,7 @@ function ratio(
   };
 }
 
-/** The worst share of the triad at its own footprint over all rows that `accepts` takes. */
+/** The worst share of the triad, timed in turns with the kernel over arrays of the same size, over all `rows`. */
 function triadShare(what: string, rows: readonly string[]): Gate {
   return {
     what,
@@ -118,19 +120,17 @@ function triadShare(what: string, rows: readonly string[]): Gate {
     goal: 0.8,
     format: percent,
     rows,
-    contenders: ['weft'],
+    contenders: ['weft', TRIAD],
     measure(results) {
-      const { ceilings } = results;
-      if (!ceilings) return { missing: 'the ceilings were not measured' };
       let worst: { value: number; text: string } | undefined;
       for (const id of rows) {
-        const timing = timingOf(results.rows, id, 'weft');
-        if (!timing) return { missing: reasonOf(results, id, 'weft') };
-        const row = results.rows.find(one => one.id === id)!;
-        const gigabytes = (row.bytes / timing.median) * 1e-6;
-        const triad = triadRate(rooflineOf(ceilings), row.footprint);
-        const value = gigabytes / triad;
-        const text = `${percent(value)} (${gigabytes.toFixed(1)} of ${triad.toFixed(1)} GB/s, ${id})`;
+        const own = timingOf(results.rows, id, 'weft');
+        const triad = timingOf(results.rows, id, TRIAD);
+        if (!own || !triad) return { missing: reasonOf(results, id, own ? TRIAD : 'weft') };
+        const { bytes } = results.rows.find(one => one.id === id)!;
+        const rate = ({ median }: Timing): string => ((bytes / median) * 1e-6).toFixed(1);
+        const value = triad.median / own.median;
+        const text = `${percent(value)} (${rate(own)} of ${rate(triad)} GB/s, ${id})`;
         if (!worst || value < worst.value) worst = { value, text };
       }
       return worst!;

@@ -32,6 +32,7 @@ import {
 import { rooflinePath, writeRoofline } from './roofline-picture.ts';
 import { runScript } from './script.ts';
 import { absences, ceilingsTable, gatesTable, groupTable } from './table.ts';
+import { isJudgedByTriad, triadEntrant } from './triad.ts';
 
 interface Options {
   readonly only?: RegExp;
@@ -132,6 +133,9 @@ async function bench(options: Options): Promise<void> {
       const ofGroup: Row[] = [];
       for (const one of kernels.filter(({ group: own }) => own === group)) {
         const entrants = [...ownEntrants(one, device, options), ...peerEntrants(one.operation)];
+        if (options.ceilings && device.kind !== 'reference' && isJudgedByTriad(one)) {
+          entrants.push(triadEntrant(one, device));
+        }
         ofGroup.push(rowOf(one, await race(entrants, budget.kernels)));
       }
       rows.push(...ofGroup);

@@ -8,6 +8,7 @@ import { GATES, judge, WEBGPU_GATES } from '../../bench/gates.ts';
 import { peers, peersOf } from '../../bench/peers/index.ts';
 import { describeMachine, type Results, type Row, resultFileName, writeResults } from '../../bench/results.ts';
 import { absences, gatesTable, groupTable } from '../../bench/table.ts';
+import { isJudgedByTriad, TRIAD } from '../../bench/triad.ts';
 
 const NETWORK_ROWS = ['cnn', 'mini-resnet'].flatMap(name => [`${name} train 128`, `${name} infer 128`]);
 
@@ -47,7 +48,14 @@ const verdictOf = (what: string, measured: Results): ReturnType<typeof judge>[nu
 
 describe('every gate', () => {
   const ids = new Set([...kernelCases.map(({ id }) => id), ...NETWORK_ROWS]);
-  const names = new Set(['weft', ...[...peers, ...peersOf('webgpu')].map(({ name }) => name)]);
+  const names = new Set(['weft', TRIAD, ...[...peers, ...peersOf('webgpu')].map(({ name }) => name)]);
+
+  it('of the triad has rows that the triad is timed with', () => {
+    const judged = new Set(kernelCases.filter(isJudgedByTriad).map(({ id }) => id));
+    const rows = GATES.filter(({ contenders }) => contenders.includes(TRIAD)).flatMap(({ rows }) => rows);
+    expect(rows.length).toBeGreaterThan(10);
+    expect(rows.filter(id => !judged.has(id))).toEqual([]);
+  });
 
   it.each([...GATES, ...WEBGPU_GATES])('$what is made of rows and contenders that exist', ({ rows, contenders }) => {
     expect(rows.filter(id => !ids.has(id))).toEqual([]);
@@ -89,15 +97,16 @@ describe('verdicts', () => {
 
   it('of the triad: the worst row counts, and all are needed', () => {
     const ids = ['add 3.2 M', 'relu 3.2 M', 'relu 3.2 M backward', 'accumulate 3.2 M'];
-    const rows = ids.map((id, i) => row(id, { 'weft wasm': i === 2 ? 0.5 : 0.3 }));
+    const rows = ids.map((id, i) => row(id, { 'weft wasm': i === 2 ? 0.5 : 0.3, triad: 0.24 }));
     const what = 'elementwise, of the triad';
     // 12 MB in 0.5 ms are 24 of 50 GB/s.
-    expect(verdictOf(what, results(rows, { ceilings: CEILINGS }))).toMatchObject({
+    expect(verdictOf(what, results(rows))).toMatchObject({
       measured: '48 % (24.0 of 50.0 GB/s, relu 3.2 M backward)',
       verdict: 'missed',
     });
-    expect(verdictOf(what, results(rows.slice(1), { ceilings: CEILINGS })).verdict).toBe('not measured');
-    expect(verdictOf(what, results(rows)).measured).toBe('the ceilings were not measured');
+    expect(verdictOf(what, results(rows.slice(1))).verdict).toBe('not measured');
+    const alone = [row(ids[0], { 'weft wasm': 0.3 }), ...rows.slice(1)];
+    expect(verdictOf(what, results(alone)).measured).toBe('triad: not asked for');
   });
 
   it('say who was missing and why', () => {
