@@ -110,6 +110,8 @@ const all: ConformanceCase[] = [
   ...family([4, 33, 31, 20], 'relu', true),
   ...family([5, 15, 13, 64], 'relu', false),
   ...family([3, 9, 7, 128], 'relu', false),
+  ...family([3, 17, 19, 130], 'relu', true),
+  ...family([2, 12, 12, 512], 'relu', false),
   ...family([2, 64, 64, 12], 'none', false),
   ...family([65_539, 4], 'relu', false),
   ...family([70_001, 1], 'relu', true),

@@ -1,29 +1,31 @@
 /**
  * How reductions over the rows of x walk. They go by chunks, one task each, whose number follows from the shape; inside a
- * chunk by blocks of at most 64 rows; inside a block by bands of two or four rows, from left to right. The sums of a block
+ * chunk by blocks of at most 64 rows; inside a block by bands of four rows, from left to right. The sums of a block
  * lie in memory, one row of W columns each, and stay in the first-level cache; a band adds to them once for all its rows.
  * At the end of a block its sums are merged into the chunk's. Partial sums over at most 64 rows, then over blocks, then
  * over chunks: the rounding error stays near that of a tree.
  */
 import { type F32x4, type FunctionBuilder, type I32, i32, splat } from '../../devices/wasm/assembler/module.ts';
-import { forEachBandOf, forEachColumn, type RowLayout, smaller } from './rows.wasm.ts';
+import { type Bands, bandsOf, forEachBandOf, forEachColumn, type RowLayout, smaller } from './rows.wasm.ts';
 
 export interface Chunks {
-  /** Rows whose sums are complete before they are merged into the chunk's. */
-  readonly blockRows: number;
+  /** Of a block: rows whose sums are complete before they are merged into the chunk's. */
+  readonly bands: Bands;
   readonly chunkRows: number;
   readonly chunks: number;
 }
 
 /** Bytes of a block: blocks of long rows are lower, so that there are enough chunks. */
 const BLOCK_BYTES = 128 << 10;
+const MOST_BLOCK_ROWS = 64;
 
-/** At most 32 chunks of at least 64 KiB; blocks of 8 to 64 rows. */
-export function chunksOf({ rows, width }: RowLayout): Chunks {
-  const blockRows = Math.min(64, Math.max(8, Math.floor(BLOCK_BYTES / (4 * width)) & -8));
+/** At most 32 chunks of at least 64 KiB. */
+export function chunksOf(layout: RowLayout): Chunks {
+  const { rows, width } = layout;
+  const bands = bandsOf(layout, BLOCK_BYTES, MOST_BLOCK_ROWS);
   const wanted = Math.min(32, Math.max(1, Math.floor((rows * width) / 16384)));
-  const chunkRows = Math.max(1, Math.ceil(Math.ceil(rows / wanted) / blockRows)) * blockRows;
-  return { blockRows, chunkRows, chunks: Math.ceil(rows / chunkRows) };
+  const chunkRows = Math.max(1, Math.ceil(Math.ceil(rows / wanted) / bands.height)) * bands.height;
+  return { bands, chunkRows, chunks: Math.ceil(rows / chunkRows) };
 }
 
 /** Rows of W floats per chunk: two results and the two sums of the block at hand. */
@@ -34,21 +36,20 @@ export const partialBytes = ({ width }: RowLayout, { chunks }: Chunks): number =
 
 export interface BandForm {
   readonly width: number;
-  readonly blockRows: number;
-  /** Rows to treat at once. */
-  readonly band: 1 | 2 | 4;
+  /** Of a block. */
+  readonly bands: Bands;
 }
 
 export interface BandVector {
   /** Byte offset of the band's first row from the array's start, at this band's column. */
   readonly at: I32;
-  /** Rows in the band. */
-  readonly rows: number;
-  /** Byte offset to add to `at` for this vector. */
+  /** Byte offsets to add to `at` for this column's vector in each row of the band. */
+  readonly rows: readonly number[];
+  /** Byte offset of the vector from `column` and `first`. */
   readonly offset: number;
-  /** Byte offset of the column within any row; add `offset`. */
+  /** Byte offset of the column within any row. */
   readonly column: I32;
-  /** Byte offset of the block's first row, at this column; add `offset`. */
+  /** Byte offset of the block's first row, at this column. */
   readonly first: I32;
   /** The block's two sums so far. */
   readonly sums: readonly [F32x4, F32x4];
@@ -70,7 +71,7 @@ export interface BlockVector {
  */
 export function forEachBand<Shared>(
   f: FunctionBuilder,
-  { width, blockRows, band }: BandForm,
+  { width, bands }: BandForm,
   range: { start: I32; end: I32; rows: I32; chunkRows: I32; partials: I32 },
   add: (vector: BandVector) => readonly [F32x4, F32x4],
   block: (rows: I32, rowsBefore: I32) => Shared,
@@ -82,8 +83,8 @@ export function forEachBand<Shared>(
     const firstRow = f.let(chunk.mul(range.chunkRows));
     const chunkEnd = f.let(smaller(firstRow.add(range.chunkRows), range.rows));
     f.fill(results, 0, PARTIAL_ROWS * row4);
-    f.for(firstRow, chunkEnd, blockRows, row => {
-      const rows = f.let(smaller(chunkEnd.sub(row), blockRows));
+    f.for(firstRow, chunkEnd, bands.height, row => {
+      const rows = f.let(smaller(chunkEnd.sub(row), bands.height));
       const origin = f.let(row.mul(row4));
       const at = f.let(origin);
       const addBand = (count: number): void => {
@@ -92,13 +93,13 @@ export function forEachBand<Shared>(
         const first = f.let(origin);
         forEachColumn(f, width, [at, column, sums, first], offset => {
           const before = [2, 3].map(part => f.let(sums.f32x4(part * row4 + offset))) as [F32x4, F32x4];
-          add({ at, rows: count, offset, column, first, sums: before }).forEach((sum, part) => {
+          const rows = Array.from({ length: count }, (_, i) => i * bands.apart * row4 + offset);
+          add({ at, rows, offset, column, first, sums: before }).forEach((sum, part) => {
             f.store(sums, sum, (2 + part) * row4 + offset);
           });
         });
-        if (count > 1) f.advance(at, (count - 1) * row4);
       };
-      forEachBandOf(f, band, rows, addBand);
+      forEachBandOf(f, bands, rows, addBand, skipped => f.advance(at, skipped * row4));
 
       const shared = block(rows, f.let(row.sub(firstRow)));
       const column = f.local(i32, 0);

@@ -24,9 +24,9 @@ function normalizePass(
   relaxed: boolean,
   { relu, residual, table }: { relu: boolean; residual: Slot | undefined; table: Slot },
 ): WasmPass {
-  const { rowsPerTask, tasks, grain } = elementwiseTasks(layout);
+  const { bands, tasks, grain } = elementwiseTasks(layout);
   return {
-    program: normalizeProgram(layout, { rowsPerTask, residual: residual !== undefined, relu, relaxed }),
+    program: normalizeProgram(layout, { bands, residual: residual !== undefined, relu, relaxed }),
     entry: 'run',
     tasks,
     grain,
@@ -43,13 +43,13 @@ const train: WasmVariant<BatchNormTrainParams> = {
     const layout = rowLayout(specs);
     const { width, rows, count } = layout;
     const chunks = chunksOf(layout);
-    const { blockRows, chunkRows } = chunks;
+    const { bands, chunkRows } = chunks;
     const [partials, table] = [scratch(0), scratch(1)];
     return {
       scratch: [{ bytes: partialBytes(layout, chunks) }, { bytes: 3 * width * 4 }],
       passes: [
         {
-          program: statisticsProgram(layout, blockRows, relaxedSimd),
+          program: statisticsProgram(layout, bands, relaxedSimd),
           entry: 'run',
           tasks: chunks.chunks,
           grain: grainOf(chunkRows * width),
@@ -115,10 +115,11 @@ function gradientPasses(specs: readonly Spec[], options: GradientOptions, epsilo
   const layout = rowLayout(specs);
   const { width, rows, count } = layout;
   const chunks = chunksOf(layout);
-  const { blockRows, chunkRows } = chunks;
+  const { bands, chunkRows } = chunks;
   const [x, y, dy, gamma, mean, spread] = specs.map((_, index) => input(index));
   const [dx, dgamma, dbeta] = [output(0), output(1), output(2)];
-  const dresidual = options.residual ? output(3) : 0;
+  // The residual's gradient is g; without a residual g lies where dx will be. A gradient without ReLU has it in dy.
+  const g = options.residual ? output(3) : options.relu ? dx : dy;
   const [partials, table] = [scratch(0), scratch(1)];
   const passes: WasmPass[] = [
     {
@@ -127,53 +128,35 @@ function gradientPasses(specs: readonly Spec[], options: GradientOptions, epsilo
       args: [gamma, mean, spread, table, epsilon],
     },
     {
-      program: gradientSumsProgram(layout, blockRows, options),
+      program: gradientSumsProgram(layout, bands, options),
       entry: 'run',
       tasks: chunks.chunks,
       grain: grainOf(chunkRows * width),
-      args: [x, y, dy, table, partials, dx, dresidual, rows, chunkRows],
+      args: [x, y, dy, table, partials, dx, g, rows, chunkRows],
     },
     {
       program: finishGradientProgram(layout, options),
       ...channelTasks(layout),
-      args: [
-        x,
-        y,
-        dy,
-        gamma,
-        mean,
-        spread,
-        partials,
-        dx,
-        dresidual,
-        dgamma,
-        dbeta,
-        table,
-        rows,
-        chunkRows,
-        count,
-        epsilon,
-      ],
+      args: [x, y, dy, gamma, mean, spread, partials, dx, g, dgamma, dbeta, table, rows, chunkRows, count, epsilon],
     },
   ];
   const scratchBytes = [{ bytes: partialBytes(layout, chunks) }, { bytes: 3 * width * 4 }];
-  return { layout, passes, scratch: scratchBytes, table };
+  return { layout, passes, scratch: scratchBytes, table, g };
 }
 
 const trainGradient: WasmVariant<BatchNormTrainGradientParams> = {
   name: 'simd',
   applies: () => true,
   plan(specs, { activation, residual }, { relaxedSimd }) {
-    const relu = activation === 'relu';
-    const options = { relu, residual, fixed: false, relaxed: relaxedSimd };
-    const { layout, passes, scratch: arrays, table } = gradientPasses(specs, options, 0);
-    const { rowsPerTask, tasks, grain } = elementwiseTasks(layout);
+    const options = { relu: activation === 'relu', residual, fixed: false, relaxed: relaxedSimd };
+    const { layout, passes, scratch: arrays, table, g } = gradientPasses(specs, options, 0);
+    const { bands, tasks, grain } = elementwiseTasks(layout);
     passes.push({
-      program: inputGradientProgram(layout, { rowsPerTask, masked: relu && !residual }),
+      program: inputGradientProgram(layout, bands, relaxedSimd),
       entry: 'run',
       tasks,
       grain,
-      args: [input(0), input(1), residual ? output(3) : input(2), output(0), table, layout.rows, tailBytes(layout)],
+      args: [input(0), g, output(0), table, layout.rows, tailBytes(layout)],
     });
     return { passes, scratch: arrays };
   },

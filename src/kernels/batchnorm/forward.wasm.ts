@@ -14,25 +14,25 @@ import {
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
 import { forEachBand, PARTIAL_ROWS } from './bands.wasm.ts';
-import { forEachChannel, forEachElement, type RowLayout, smaller } from './rows.wasm.ts';
+import { type Bands, forEachChannel, forEachElement, type RowLayout, smaller } from './rows.wasm.ts';
 
 /**
  * Per chunk and column, the mean (less the column's first value, so that a large common offset costs no digits) and the
  * sum of squared deviations: the first two rows of partials [chunks, 4, W].
  */
-export function statisticsProgram({ width }: RowLayout, blockRows: number, relaxed: boolean): WasmProgram {
-  return wasmProgram(`batchNormStatistics ${width} ${blockRows} ${relaxed}`, m => {
+export function statisticsProgram({ width }: RowLayout, bands: Bands, relaxed: boolean): WasmProgram {
+  return wasmProgram(`batchNormStatistics ${width} ${bands.height} ${relaxed}`, m => {
     const parameters = { start: i32, end: i32, x: i32, partials: i32, rows: i32, chunkRows: i32 };
     m.function('run', parameters, (f, { x, ...range }) => {
       forEachBand(
         f,
-        { width, blockRows, band: 4 },
+        { width, bands },
         range,
         ({ at, rows, offset, first, sums: [sum, squares] }) => {
           const shift = f.let(x.add(first).f32x4(offset));
           const here = f.let(x.add(at));
-          for (let row = 0; row < rows; row++) {
-            const d = f.let(here.f32x4(row * width * 4 + offset).sub(shift));
+          for (const there of rows) {
+            const d = f.let(here.f32x4(there).sub(shift));
             f.set(sum, sum.add(d));
             f.set(squares, d.multiplyAdd(d, squares, relaxed));
           }
@@ -199,7 +199,7 @@ export function evalTableProgram({ channels, width, fold }: RowLayout): WasmProg
 }
 
 export interface NormalizeOptions {
-  readonly rowsPerTask: number;
+  readonly bands: Bands;
   readonly residual: boolean;
   readonly relu: boolean;
   readonly relaxed: boolean;
@@ -207,12 +207,12 @@ export interface NormalizeOptions {
 
 /** y = act((x - mean) scale + shift [+ residual]), the parameters from the table [3, W]. */
 export function normalizeProgram({ width }: RowLayout, options: NormalizeOptions): WasmProgram {
-  const { rowsPerTask, residual, relu, relaxed } = options;
-  return wasmProgram(`batchNormNormalize ${width} ${rowsPerTask} ${residual} ${relu} ${relaxed}`, m => {
+  const { bands, residual, relu, relaxed } = options;
+  return wasmProgram(`batchNormNormalize ${width} ${bands.height} ${residual} ${relu} ${relaxed}`, m => {
     const parameters = { start: i32, end: i32, x: i32, residual: i32, y: i32, table: i32, rows: i32, tail: i32 };
     m.function('run', parameters, (f, a) => {
       const arrays = residual ? [a.x, a.y, a.residual] : [a.x, a.y];
-      const walk = { width, rowsPerTask, parameters: 3, band: residual || width > 64 ? 1 : 2 } as const;
+      const walk = { width, bands, parameters: 3 };
       forEachElement(f, walk, a, arrays, (lanes, [x, y, added], offset, [mean, scale, shift]) => {
         const centred = lanes.load(x, offset).sub(mean);
         const fused = relaxed && lanes.width === 4;

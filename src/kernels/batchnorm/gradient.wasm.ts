@@ -1,12 +1,13 @@
 /**
  * Gradient programs. One pass over memory sums g and g (x - mean) per column, g being dy where the ReLU was open; a second
  * one writes dx. In training dx needs the sums first; with fixed statistics it does not, so the first pass writes dx too.
- * A residual's gradient is g itself: it is written by the first pass, and the second reads it instead of y and dy.
+ * Where g is not dy itself the first pass writes it, so that the second need not read y and dy again: into the residual's
+ * gradient, which it is, or to where dx will be.
  */
 import { f32, i32, type WasmProgram, wasmProgram } from '../../devices/wasm/assembler/module.ts';
 import { fourLanes, type Lanes } from '../lanes.wasm.ts';
 import { forEachBand, PARTIAL_ROWS } from './bands.wasm.ts';
-import { forEachChannel, forEachElement, type RowLayout } from './rows.wasm.ts';
+import { type Bands, forEachChannel, forEachElement, type RowLayout } from './rows.wasm.ts';
 
 export interface GradientOptions {
   readonly relu: boolean;
@@ -15,6 +16,9 @@ export interface GradientOptions {
   readonly fixed: boolean;
   readonly relaxed: boolean;
 }
+
+/** Whether the first pass writes g. */
+const keepsMasked = ({ relu, residual, fixed }: GradientOptions): boolean => residual || (relu && !fixed);
 
 const key = ({ relu, residual, fixed, relaxed }: GradientOptions): string =>
   `${relu ? 'relu' : 'linear'}${residual ? ' residual' : ''}${fixed ? ' fixed' : ''}${relaxed ? ' relaxed' : ''}`;
@@ -45,10 +49,14 @@ type Vector = ReturnType<Lanes['all']>;
 const inverseStdOf = (lanes: Lanes, spread: Vector, epsilon: Parameters<Lanes['all']>[0] | undefined): Vector =>
   epsilon === undefined ? spread : lanes.all(1).div(spread.add(lanes.all(epsilon)).sqrt());
 
-/** Per chunk, the sums of g and g (x - mean) of every column: the first two rows of partials [chunks, 4, W]. Writes dresidual (and dx). */
-export function gradientSumsProgram({ width }: RowLayout, blockRows: number, options: GradientOptions): WasmProgram {
-  const { relu, residual, fixed, relaxed } = options;
-  return wasmProgram(`batchNormGradientSums ${width} ${blockRows} ${key(options)}`, m => {
+/**
+ * Per chunk, the sums of g and g (x - mean) of every column: the first two rows of partials [chunks, 4, W]. Writes g where
+ * it is kept, and dx with fixed statistics.
+ */
+export function gradientSumsProgram({ width }: RowLayout, bands: Bands, options: GradientOptions): WasmProgram {
+  const { relu, fixed, relaxed } = options;
+  const keeps = keepsMasked(options);
+  return wasmProgram(`batchNormGradientSums ${width} ${bands.height} ${key(options)}`, m => {
     const parameters = {
       start: i32,
       end: i32,
@@ -58,27 +66,26 @@ export function gradientSumsProgram({ width }: RowLayout, blockRows: number, opt
       table: i32,
       partials: i32,
       dx: i32,
-      dresidual: i32,
+      g: i32,
       rows: i32,
       chunkRows: i32,
     };
     m.function('run', parameters, (f, a) => {
-      const { x, y, dy, dx, dresidual, table, ...range } = a;
+      const { x, y, dy, dx, g: kept, table, ...range } = a;
       forEachBand(
         f,
-        { width, blockRows, band: width <= 32 ? 2 : 1 },
+        { width, bands },
         range,
         ({ at, rows, offset, column, sums: [sum, sumDeviation] }) => {
           const parameters = f.let(table.add(column));
           const mean = f.let(parameters.f32x4(offset));
           const scale = fixed ? f.let(parameters.f32x4(width * 4 + offset)) : mean;
           const [here, hereY, hereDy] = [x, y, dy].map(array => f.let(array.add(at)));
-          for (let row = 0; row < rows; row++) {
-            const there = row * width * 4 + offset;
+          for (const there of rows) {
             const loaded = hereDy.f32x4(there);
             const g = f.let(relu ? fourLanes.zeroWhere(hereY.f32x4(there).le(0), loaded) : loaded);
             if (fixed) f.store(dx.add(at), g.mul(scale), there);
-            if (residual) f.store(dresidual.add(at), g, there);
+            if (keeps) f.store(kept.add(at), g, there);
             f.set(sum, sum.add(g));
             f.set(sumDeviation, g.multiplyAdd(here.f32x4(there).sub(mean), sumDeviation, relaxed));
           }
@@ -98,11 +105,13 @@ export function gradientSumsProgram({ width }: RowLayout, blockRows: number, opt
 
 /**
  * Adds up chunks and tail: dbeta, dgamma; and the table [3, W] of scale = gamma inverseStd,
- * slope = inverseStd dgamma / count and offset = dbeta / count - mean slope. With fixed statistics writes dx of the tail, and with `residual` dresidual of the tail.
+ * slope = -scale inverseStd dgamma / count and offset = -scale dbeta / count - mean slope. Writes of the tail what the sums' program
+ * writes of the rows before it.
  */
 export function finishGradientProgram(layout: RowLayout, options: GradientOptions): WasmProgram {
   const { channels, width, fold, tailRows } = layout;
-  const { relu, residual, fixed } = options;
+  const { relu, fixed } = options;
+  const keeps = keepsMasked(options);
   return wasmProgram(`batchNormFinishGradient ${channels} ${tailRows} ${key(options)}`, m => {
     const parameters = {
       start: i32,
@@ -115,7 +124,7 @@ export function finishGradientProgram(layout: RowLayout, options: GradientOption
       spread: i32,
       partials: i32,
       dx: i32,
-      dresidual: i32,
+      g: i32,
       dgamma: i32,
       dbeta: i32,
       table: i32,
@@ -150,15 +159,15 @@ export function finishGradientProgram(layout: RowLayout, options: GradientOption
           f.set(sum, sum.add(g));
           f.set(sumDeviation, sumDeviation.add(g.mul(lanes.load(a.x.add(at)).sub(mean))));
           if (fixed) f.store(a.dx.add(at), g.mul(scale));
-          if (residual) f.store(a.dresidual.add(at), g);
+          if (keeps) f.store(a.g.add(at), g);
         }
         const dgamma = f.let(sumDeviation.mul(inverseStd));
         f.store(a.dbeta.add(channel), sum);
         f.store(a.dgamma.add(channel), dgamma);
         if (fixed) return;
-        const share = f.let(sum.div(lanes.all(a.count)));
-        const slope = f.let(dgamma.div(lanes.all(a.count)).mul(inverseStd));
-        const offset = f.let(share.sub(mean.mul(slope)));
+        const loss = f.let(scale.div(lanes.all(a.count)).mul(lanes.all(-1)));
+        const slope = f.let(dgamma.mul(inverseStd).mul(loss));
+        const offset = f.let(sum.mul(loss).sub(mean.mul(slope)));
         const column = f.let(a.table.add(channel));
         f.repeat(fold, () => {
           [scale, slope, offset].forEach((value, part) => {
@@ -171,21 +180,17 @@ export function finishGradientProgram(layout: RowLayout, options: GradientOption
   });
 }
 
-/** dx = scale (g - (slope x + offset)), the parameters from the table [3, W]. `g` is dy to be masked by y, or g. */
-export function inputGradientProgram(
-  { width }: RowLayout,
-  { rowsPerTask, masked }: { rowsPerTask: number; masked: boolean },
-): WasmProgram {
-  return wasmProgram(`batchNormInputGradient ${width} ${rowsPerTask} ${masked}`, m => {
-    const parameters = { start: i32, end: i32, x: i32, y: i32, g: i32, dx: i32, table: i32, rows: i32, tail: i32 };
+/** dx = scale g + (slope x + offset), the parameters from the table [3, W]. `g` may lie where dx goes. */
+export function inputGradientProgram({ width }: RowLayout, bands: Bands, relaxed: boolean): WasmProgram {
+  return wasmProgram(`batchNormInputGradient ${width} ${bands.height} ${relaxed}`, m => {
+    const parameters = { start: i32, end: i32, x: i32, g: i32, dx: i32, table: i32, rows: i32, tail: i32 };
     m.function('run', parameters, (f, a) => {
-      const arrays = masked ? [a.x, a.g, a.dx, a.y] : [a.x, a.g, a.dx];
-      const walk = { width, rowsPerTask, parameters: 3, band: 1 } as const;
-      forEachElement(f, walk, a, arrays, (lanes, [x, dy, dx, y], offset, [scale, slope, shift]) => {
-        const loaded = lanes.load(dy, offset);
-        const g = y ? lanes.zeroWhere(lanes.load(y, offset).le(lanes.all(0)), loaded) : loaded;
-        const along = lanes.load(x, offset).mul(slope).add(shift);
-        f.store(dx, g.sub(along).mul(scale), offset);
+      const walk = { width, bands, parameters: 3 };
+      forEachElement(f, walk, a, [a.x, a.g, a.dx], (lanes, [x, g, dx], offset, [scale, slope, shift]) => {
+        const multiplyAdd = (value: Vector, factor: Vector, addend: Vector): Vector =>
+          relaxed && lanes.width === 4 ? value.multiplyAdd(factor, addend, true) : value.mul(factor).add(addend);
+        const along = multiplyAdd(lanes.load(x, offset), slope, shift);
+        f.store(dx, multiplyAdd(lanes.load(g, offset), scale, along), offset);
       });
     });
   });

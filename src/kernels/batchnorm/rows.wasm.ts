@@ -4,9 +4,11 @@
  * w holds channel w mod C, and per-channel vectors are laid out `fold` times in a table of W entries. The count mod fold
  * rows at the end (the tail) are few and done on their own.
  *
- * All walks take two or four neighbouring rows at once and go along them from left to right, so that memory is read as it
- * lies and what belongs to a column (parameters or sums, which stay in the first-level cache) is loaded and stored once
- * for all of these rows. `bands.wasm.ts` holds the reductions, this file the layout and the elementwise passes.
+ * All walks take a band of four rows at once and go along them from left to right, so that what belongs to a column
+ * (parameters or sums, which stay in the first-level cache) is loaded and stored once for all four. Short rows of a band are
+ * neighbours, and memory is read as it lies. Long ones are far apart, so that each of the four runs through many pages in
+ * order, which is what prefetchers follow. `bands.wasm.ts` holds the reductions, this file the layout and the elementwise
+ * passes.
  */
 import type { Spec } from '../../devices/kernel.ts';
 import { type F32x4, type FunctionBuilder, I32, i32 } from '../../devices/wasm/assembler/module.ts';
@@ -37,6 +39,60 @@ export function rowLayout(specs: readonly Spec[]): RowLayout {
 /** Fewest tasks of `elements` each worth another thread. */
 export const grainOf = (elements: number): number => Math.max(1, Math.ceil(32768 / Math.max(1, elements)));
 
+/** How a stretch of rows is walked over, four at a time. */
+export interface Bands {
+  /** Rows of a whole stretch. */
+  readonly height: number;
+  /** Rows from one row of a band to the next. */
+  readonly apart: number;
+}
+
+export const BAND = 4;
+/** Columns from which on the rows of a band lie apart. */
+const LONG_ROW = 64;
+
+/**
+ * Stretches of about `bytes`, of eight rows at least. Where the rows of a band are apart, not by whole pages (for widths
+ * that are powers of two up to 512): they would get into each other's way in the first-level cache.
+ */
+export function bandsOf({ width }: RowLayout, bytes: number, mostRows = Number.MAX_SAFE_INTEGER): Bands {
+  const rows = Math.min(mostRows, Math.max(8, Math.floor(bytes / (4 * width))));
+  if (width < LONG_ROW) return { height: rows, apart: 1 };
+  const apart = Math.max(2, (Math.floor(rows / BAND) - 1) | 1);
+  return { height: BAND * apart, apart };
+}
+
+/**
+ * `emit` for the bands of a stretch of `rows` rows, then for single rows. It works at the first row of a band, the others lie
+ * `apart` further on each, and goes on to the next row; `skip` goes on by so many rows.
+ */
+export function forEachBandOf(
+  f: FunctionBuilder,
+  { height, apart }: Bands,
+  rows: I32,
+  emit: (rows: 1 | typeof BAND) => void,
+  skip: (rows: number) => void,
+): void {
+  const left = f.let(rows);
+  if (apart === 1) {
+    const bands = f.let(rows.divU(BAND));
+    f.if(bands, () =>
+      f.repeat(bands, () => {
+        emit(BAND);
+        skip(BAND - 1);
+      }),
+    );
+    f.set(left, rows.remU(BAND));
+  } else {
+    f.if(rows.eq(height), () => {
+      f.repeat(apart, () => emit(BAND));
+      skip((BAND - 1) * apart);
+      f.set(left, I32.constant(0));
+    });
+  }
+  f.if(left, () => f.repeat(left, () => emit(1)));
+}
+
 /** The smaller of two signed integers. */
 export const smaller = (a: I32, b: I32 | number): I32 => a.lt(b).select(a, typeof b === 'number' ? I32.constant(b) : b);
 
@@ -44,11 +100,13 @@ export const smaller = (a: I32, b: I32 | number): I32 => a.lt(b).select(a, typeo
  * Tasks of an elementwise pass: stretches of rows; the last one includes the tail. 128 KiB each, because with 16 the
  * prefetchers lose their way too often (a fifth slower); less where there would be too few for many threads.
  */
-export function elementwiseTasks({ rows, width }: RowLayout): { rowsPerTask: number; tasks: number; grain: number } {
+export function elementwiseTasks(layout: RowLayout): { bands: Bands; tasks: number; grain: number } {
+  const { rows, width } = layout;
   let elements = 32768;
   while (elements > 4096 && rows * width < 16 * elements) elements /= 2;
-  const rowsPerTask = Math.max(1, Math.floor(elements / width));
-  return { rowsPerTask, tasks: Math.max(1, Math.ceil(rows / rowsPerTask)), grain: grainOf(rowsPerTask * width) };
+  const bands = bandsOf(layout, 4 * elements);
+  const tasks = Math.max(1, Math.ceil(rows / bands.height));
+  return { bands, tasks, grain: grainOf(bands.height * width) };
 }
 
 /** The body of an elementwise loop: addresses of the current element in each array, and its parameters. */
@@ -61,11 +119,10 @@ export type ElementBody = (
 
 export interface ElementWalk {
   readonly width: number;
-  readonly rowsPerTask: number;
+  /** Of a task. */
+  readonly bands: Bands;
   /** Rows of the table. */
   readonly parameters: number;
-  /** Rows to treat at once. */
-  readonly band: 1 | 2;
 }
 
 /**
@@ -80,7 +137,7 @@ export function forEachElement(
   arrays: readonly I32[],
   emit: ElementBody,
 ): void {
-  const { width, rowsPerTask, band } = walk;
+  const { width, bands } = walk;
   const { start, end, rows, tail, table } = range;
   const task = f.local(i32);
   f.set(task, end);
@@ -88,33 +145,28 @@ export function forEachElement(
     () => task.gt(start),
     () => {
       f.advance(task, -1);
-      const row = f.let(task.mul(rowsPerTask));
-      const rowCount = f.let(smaller(rows.sub(row), rowsPerTask));
+      const row = f.let(task.mul(bands.height));
+      const rowCount = f.let(smaller(rows.sub(row), bands.height));
       const origin = f.let(row.mul(width * 4));
       const pointers = arrays.map(array => f.let(array.add(origin)));
-      f.if(rowCount.ge(band), () =>
-        f.repeat(rowCount.divU(band), () => emitRows(f, walk, band, table, pointers, emit)),
+      forEachBandOf(
+        f,
+        bands,
+        rowCount,
+        count => emitRows(f, walk, count, table, pointers, emit),
+        skipped => {
+          for (const pointer of pointers) f.advance(pointer, skipped * width * 4);
+        },
       );
-      const rest = f.let(rowCount.and(band - 1));
-      f.if(rest, () => f.repeat(rest, () => emitRows(f, walk, 1, table, pointers, emit)));
       f.if(rowCount.add(row).eq(rows), () => emitTail(f, walk, tail, table, pointers, emit));
     },
   );
 }
 
-/** `emit` for bands of `band` rows, then of one row for what is left. */
-export function forEachBandOf(f: FunctionBuilder, band: 1 | 2 | 4, rows: I32, emit: (rows: number) => void): void {
-  const whole = f.let(rows.divU(band));
-  f.if(whole, () => f.repeat(whole, () => emit(band)));
-  if (band === 1) return;
-  const rest = f.let(rows.and(band - 1));
-  f.if(rest, () => f.repeat(rest, () => emit(1)));
-}
-
-/** `count` rows from left to right, four vectors of columns at a time, the parameters of each loaded once. */
+/** A band of `count` rows from left to right, four vectors of columns at a time, the parameters of each loaded once. */
 function emitRows(
   f: FunctionBuilder,
-  { width, parameters }: ElementWalk,
+  { width, parameters, bands }: ElementWalk,
   count: number,
   table: I32,
   pointers: readonly I32[],
@@ -123,9 +175,10 @@ function emitRows(
   const column = f.let(table);
   forEachColumn(f, width, [...pointers, column], offset => {
     const held = Array.from({ length: parameters }, (_, part) => f.let(column.f32x4(part * width * 4 + offset)));
-    for (let row = 0; row < count; row++) emit(fourLanes, pointers, row * width * 4 + offset, held);
+    for (let row = 0; row < count; row++) {
+      emit(fourLanes, pointers, row * bands.apart * width * 4 + offset, held);
+    }
   });
-  if (count > 1) for (const pointer of pointers) f.advance(pointer, (count - 1) * width * 4);
 }
 
 /**
