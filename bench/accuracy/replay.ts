@@ -79,6 +79,7 @@ export async function replay(
       seed,
       schedule: scheduleOf(recipe),
       smoothing: recipe.smoothing,
+      smoothingEpochs: recipe.smoothingEpochs,
       augmentation: recipe.augmentation ?? undefined,
       affine: recipe.affine ?? undefined,
       mixup: recipe.mixup,

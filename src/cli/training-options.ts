@@ -50,6 +50,7 @@ export interface RecipeOptions {
   readonly schedule?: string;
   readonly warmUp?: number;
   readonly smoothing?: number;
+  readonly smoothingEpochs?: number;
   readonly augment: boolean;
   readonly crop?: number;
   readonly flip?: AugmentParams['flip'];
@@ -104,6 +105,7 @@ export function withRecipeOptions(command: Command): Command {
     .addOption(new Option('--schedule <name>', 'course of the learning rate').choices(SCHEDULE_NAMES))
     .option('--warm-up <epochs>', 'let the learning rate rise from zero first', numberBetween(0, 1000))
     .option('--smoothing <x>', 'label smoothing', numberBetween(0, 1))
+    .option('--smoothing-epochs <n>', 'end label smoothing after so many epochs', wholeNumber(0))
     .option('--no-augment', 'train on the images as they are')
     .option('--crop <pixels>', 'shift images by up to so many pixels', wholeNumber(0, 27))
     .addOption(new Option('--flip <how>', 'mirror images').choices(['none', 'random', 'alternating']))
@@ -175,12 +177,12 @@ export function modelSpecOf(options: ModelOptions & { readonly seed: number }): 
 /** The recipe of a model's name, with what the options change. */
 export function recipeOf(options: RecipeOptions & { readonly model: ModelName }): Recipe {
   const { epochs, batchSize, optimizer, learningRate, momentum, weightDecay, schedule, warmUp, smoothing } = options;
-  const { affine, mixup, cutmix, ema, clip, patience } = options;
+  const { smoothingEpochs, affine, mixup, cutmix, ema, clip, patience } = options;
   const recipe = RECIPES[options.model];
   return {
     ...recipe,
     ...given({ epochs, batchSize, optimizer, learningRate, momentum, weightDecay, schedule, warmUp, smoothing }),
-    ...given({ affine, mixup, cutmix, ema, patience, maxGradientNorm: clip }),
+    ...given({ smoothingEpochs, affine, mixup, cutmix, ema, patience, maxGradientNorm: clip }),
     augmentation: augmentationOf(options, recipe),
     ...(options.augment ? {} : { affine: null, mixup: 0, cutmix: 0 }),
   };

@@ -166,6 +166,7 @@ export async function trainingRun(
       seed,
       schedule: scheduleOf(recipe),
       smoothing: recipe.smoothing,
+      smoothingEpochs: recipe.smoothingEpochs,
       augmentation: recipe.augmentation ?? undefined,
       affine: recipe.affine ?? undefined,
       mixup: recipe.mixup,

@@ -162,6 +162,7 @@ export async function tuneStudy(options: TuneOptions, session: Session): Promise
         seed,
         schedule: scheduleOf(tuned),
         smoothing: recipe.smoothing,
+        smoothingEpochs: recipe.smoothingEpochs,
         augmentation: recipe.augmentation ?? undefined,
         trainIndices: images,
         signal,

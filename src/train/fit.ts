@@ -23,6 +23,8 @@ export interface FitOptions extends AugmentationOptions {
   readonly schedule: Schedule;
   /** Label smoothing. Default 0. */
   readonly smoothing?: number;
+  /** Epochs after which it ends. Default: never. */
+  readonly smoothingEpochs?: number;
   /** Which images of `data` to train on; default all. */
   readonly trainIndices?: ArrayLike<number>;
   /** Images held out, evaluated after each epoch. */
@@ -107,7 +109,7 @@ export async function fit(
   optimizer: Optimizer,
   options: FitOptions,
 ): Promise<FitResult> {
-  const { epochs, batchSize, seed, schedule, smoothing = 0, ema, onGradients } = options;
+  const { epochs, batchSize, seed, schedule, ema, onGradients } = options;
   const source = options.trainIndices ?? Uint32Array.from({ length: data.count }, (_, i) => i);
   const batches = Math.floor(source.length / batchSize);
   if (batches === 0) {
@@ -121,8 +123,15 @@ export async function fit(
     partial: { loss: 0, hits: 0, seconds: 0 },
   };
   const start = options.resume?.position ?? { epoch: 0, batch: 0, step: 0 };
-  const step = new TrainingStep(model, optimizer, { smoothing, ema, onGradients });
-  const recorded = new RecordedStep(step, data, options, batchSize, options.capture);
+  const prepare = (smoothing: number) => {
+    const step = new TrainingStep(model, optimizer, { smoothing, ema, onGradients });
+    return { smoothing, step, recorded: new RecordedStep(step, data, options, batchSize, options.capture) };
+  };
+  let steps = prepare(smoothingIn(start.epoch, options));
+  const disposeSteps = (): void => {
+    steps.recorded.dispose();
+    steps.step.dispose();
+  };
   let outcome: CaptureOutcome | undefined;
   let lastTurn = performance.now();
   let imagesDone = 0;
@@ -133,6 +142,11 @@ export async function fit(
   try {
     for (let epoch = start.epoch; epoch < epochs && !interrupted && !hasStalled(history, options.patience); epoch++) {
       const firstBatch = epoch === start.epoch ? start.batch : 0;
+      const smoothing = smoothingIn(epoch, options);
+      if (smoothing !== steps.smoothing) {
+        disposeSteps();
+        steps = prepare(smoothing);
+      }
       const order = shuffledIndices(source.length, seed, epoch);
       const pending: Promise<StepResult>[] = [];
       let clock = performance.now();
@@ -165,12 +179,12 @@ export async function fit(
         const number = epoch * batches + batch;
         optimizer.learningRate = peak * schedule(number, totalSteps);
         const indices = Array.from({ length: batchSize }, (_, i) => source[order[batch * batchSize + i]]);
-        const result = recorded.run(indices, { seed, epoch, batch }, number);
+        const result = steps.recorded.run(indices, { seed, epoch, batch }, number);
         // When an earlier step fails, nobody waits for this one any more.
         result.catch(() => {});
         pending.push(result);
-        if (!outcome && recorded.outcome) {
-          outcome = recorded.outcome;
+        if (!outcome && steps.recorded.outcome) {
+          outcome = steps.recorded.outcome;
           options.onCapture?.(outcome);
         }
         if (pending.length >= STEPS_IN_FLIGHT) await receive();
@@ -201,8 +215,7 @@ export async function fit(
     }
   } finally {
     optimizer.learningRate = peak;
-    recorded.dispose();
-    step.dispose();
+    disposeSteps();
   }
   const imagesPerSecond = secondsSpent > 0 ? imagesDone / secondsSpent : 0;
   return { history, interrupted, imagesPerSecond, capture: outcome };
@@ -240,6 +253,10 @@ export async function fit(
     const imagesLeft = (epochs - epoch - 1) * batches * batchSize;
     return { imagesPerSecond, secondsLeft: imagesPerSecond > 0 ? imagesLeft / imagesPerSecond : 0 };
   }
+}
+
+function smoothingIn(epoch: number, { smoothing = 0, smoothingEpochs = Number.POSITIVE_INFINITY }: FitOptions): number {
+  return epoch < smoothingEpochs ? smoothing : 0;
 }
 
 /** Loss and accuracy on the held-out images, with the averaged parameters where there are any. */

@@ -18,6 +18,8 @@ export interface Recipe {
   /** Epochs over which the learning rate rises from 0 (times the schedule); 0 for none. */
   readonly warmUp: number;
   readonly smoothing: number;
+  /** Epochs after which label smoothing ends; absent for never. */
+  readonly smoothingEpochs?: number;
   readonly augmentation: AugmentParams | null;
   readonly affine: AffineRange | null;
   /** Alpha of mixup and of cutmix; 0 for none. */

@@ -84,6 +84,33 @@ describe('fit', () => {
     expect(seen.map(({ event }) => event.position.batch)).toEqual([3, 6, 0, 1, 4, 7, 0, 2, 5, 0]);
   });
 
+  test('label smoothing ends after the epochs it is given, replayed or not', async () => {
+    const losses = async (options: Partial<FitOptions>) => {
+      const { model, optimizer } = build();
+      return (await fit(model, data, optimizer, { ...OPTIONS, ...options })).history.losses;
+    };
+    const [always, never] = [await losses({}), await losses({ smoothing: 0 })];
+    const [ended, single] = [
+      await losses({ smoothingEpochs: 1 }),
+      await losses({ smoothingEpochs: 1, capture: false }),
+    ];
+    expect(ended.slice(0, 8)).toEqual(always.slice(0, 8));
+    expect(ended[8]).not.toBe(always[8]);
+    expect(single).toEqual(ended);
+    expect(await losses({ smoothingEpochs: 0 })).toEqual(never);
+    expect(await losses({ smoothingEpochs: 3 })).toEqual(always);
+    // Taken up after the first epoch, which was trained with smoothing.
+    const { model, optimizer } = build();
+    const { history } = await fit(model, data, optimizer, {
+      ...OPTIONS,
+      epochs: 1,
+      schedule: step => OPTIONS.schedule(step, 24),
+    });
+    const resume = { position: { epoch: 1, batch: 0, step: 8 }, history };
+    const resumed = await fit(model, data, optimizer, { ...OPTIONS, smoothingEpochs: 1, resume });
+    expect(resumed.history.losses).toEqual(ended);
+  });
+
   test('stops early when validation has not improved for the given number of epochs', async () => {
     const { model, optimizer } = build();
     const bests: boolean[] = [];
