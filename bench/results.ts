@@ -81,12 +81,12 @@ export function isNamed(contender: string, wanted: string): boolean {
 }
 
 /**
- * Adapter and day as a file name of letters, digits and dashes; a device on the CPU is known by its processor too, because
- * its adapter only names the engine.
+ * Device, what computes behind it, and day as a file name of letters, digits and dashes: of an adapter its description up to
+ * the first parenthesis, of a device on the CPU the processor.
  */
 export function resultFileName({ device, machine, date }: Pick<Results, 'device' | 'machine' | 'date'>): string {
-  const who = device.kind === 'webgpu' ? device.adapter : `${device.adapter} ${machine.processor}`;
-  const clean = who
+  const who = device.kind === 'webgpu' ? device.description.replace(/\(.*/, '') : machine.processor;
+  const clean = `${device.kind} ${who}`
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '');

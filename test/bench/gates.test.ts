@@ -156,15 +156,18 @@ describe('tables and files', () => {
   });
 
   it('adapters become plain file names', () => {
-    const name = (kind: string, adapter: string) =>
+    const name = (kind: string, description: string) =>
       resultFileName(
         results([], {
-          device: { kind, adapter, description: '' },
+          device: { kind, adapter: 'adapter', description },
           machine: { ...describeMachine(), processor: 'AMD EPYC (tm)' },
         }),
       );
-    expect(name('wasm', 'wasm v8/11.3')).toBe('wasm-v8-11-3-amd-epyc-tm-2026-11-22.json');
-    expect(name('webgpu', '../../NVIDIA x')).toBe('nvidia-x-2026-11-22.json');
+    expect(name('wasm', 'WebAssembly SIMD on 2 threads')).toBe('wasm-amd-epyc-tm-2026-11-22.json');
+    expect(name('webgpu', '../../NVIDIA x')).toBe('webgpu-nvidia-x-2026-11-22.json');
+    expect(name('webgpu', 'llvmpipe: Mesa 25.0 (LLVM 15) (software)')).toBe(
+      'webgpu-llvmpipe-mesa-25-0-2026-11-22.json',
+    );
   });
 
   it('results are written whole, and hold no path of this machine', async () => {

@@ -66,7 +66,9 @@ export function trainingSection(networks: readonly TrainedNetwork[]): Section {
 }
 
 function networkBlocks({ model, recipe, history, summary, read }: TrainedNetwork): Block[] {
-  const { batchSize, optimizer, learningRate, momentum, weightDecay, schedule, smoothing, epochs } = recipe;
+  const { batchSize, optimizer, learningRate, momentum, weightDecay, schedule, smoothing, smoothingEpochs, epochs } =
+    recipe;
+  const until = smoothingEpochs === undefined ? '' : ` in the first ${smoothingEpochs} epochs`;
   const last = history[history.length - 1];
   const gap =
     last.validationAccuracy === undefined
@@ -79,7 +81,7 @@ function networkBlocks({ model, recipe, history, summary, read }: TrainedNetwork
       kind: 'text',
       text:
         `${epochs} epochs of batches of ${batchSize}; ${optimizer}, peak learning rate ${learningRate} (${schedule}), momentum ` +
-        `${momentum}, weight decay ${weightDecay}, label smoothing ${smoothing}.`,
+        `${momentum}, weight decay ${weightDecay}, label smoothing ${smoothing}${until}.`,
     },
     shown(
       read,
