@@ -105,8 +105,8 @@ export function gradientSumsProgram({ width }: RowLayout, bands: Bands, options:
 
 /**
  * Adds up chunks and tail: dbeta, dgamma; and the table [3, W] of scale = gamma inverseStd,
- * slope = -scale inverseStd dgamma / count and offset = -scale dbeta / count - mean slope. Writes of the tail what the sums' program
- * writes of the rows before it.
+ * slope = -scale inverseStd dgamma / count and offset = -scale dbeta / count - mean slope. Writes of the tail what the
+ * sums' program writes of the rows before it.
  */
 export function finishGradientProgram(layout: RowLayout, options: GradientOptions): WasmProgram {
   const { channels, width, fold, tailRows } = layout;
