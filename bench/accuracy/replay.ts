@@ -13,6 +13,7 @@ import { obtainData, withSession } from '../../src/cli/session.ts';
 import { DeviceDataset, type FashionMnist } from '../../src/data/index.node.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { DataError } from '../../src/devices/errors.ts';
+import { openOptionsLike } from '../../src/devices/open.ts';
 import type { ModelSpec } from '../../src/nn/index.ts';
 import { loadCheckpoint } from '../../src/train/checkpoint.node.ts';
 import { buildTrainee, fit, type Recipe, scheduleOf, validationSplit } from '../../src/train/index.ts';
@@ -110,7 +111,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     .parse();
   const options = command.opts<SharedOptions & { steps: number }>();
   const recording = readRecording(command.args[0]);
-  const open = { wasm: { relaxedSimd: recording.start.adapter.includes('relaxed-fma') } };
+  const open = openOptionsLike(recording.start.adapter);
   await withSession(
     options,
     async ({ device, progress }) => {

@@ -1,8 +1,10 @@
 /** Options that commands share, and the parsing of numbers with a sentence for what is wrong. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Precision } from '../devices/kernel.ts';
 
 export interface SharedOptions {
   readonly device: 'auto' | 'webgpu' | 'wasm' | 'reference';
+  readonly precision?: Precision;
   readonly seed: number;
   readonly out?: string;
   readonly json?: boolean;
@@ -40,10 +42,16 @@ export function wholeNumbers(least: number): (text: string) => number[] {
   return text => text.split(',').map(one);
 }
 
-/** Adds --device, --seed, --out, --json, --limit and --data. */
+/** Adds --device, --precision, --seed, --out, --json, --limit and --data. */
 export function withSharedOptions(command: Command): Command {
   return command
     .option('--device <name>', 'auto, webgpu, wasm or reference', 'auto')
+    .addOption(
+      new Option(
+        '--precision <name>',
+        'how sums are rounded: highest adds up beyond float32, several times slower',
+      ).choices(['default', 'highest']),
+    )
     .option('--seed <n>', 'seed of everything random', wholeNumber(0, 0xffffffff), 0)
     .option('--out <dir>', 'run folder')
     .option('--json', 'print the result as JSON on stdout, progress on stderr')

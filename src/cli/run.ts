@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import type { OpenOptions } from '../devices/open.ts';
+import { type OpenOptions, openOptionsLike } from '../devices/open.ts';
 import type { EvaluationResult } from '../report/study/evaluation.ts';
 import { writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { type SharedOptions, withSharedOptions } from './options.ts';
@@ -116,8 +116,7 @@ async function asBefore(options: RunOptions, out: string): Promise<{ shared: Sha
   const text = await readFile(join(out, 'config.json'), 'utf8').catch(() => undefined);
   const before = text === undefined ? undefined : parseConfig(text);
   if (!before || (options.device !== 'auto' && options.device !== before.device)) return { shared: options, open: {} };
-  const open = before.device === 'wasm' ? { wasm: { relaxedSimd: before.adapter.includes('relaxed-fma') } } : {};
-  return { shared: { ...options, device: before.device }, open };
+  return { shared: { ...options, device: before.device }, open: openOptionsLike(before.adapter) };
 }
 
 function parseConfig(text: string): { device: 'webgpu' | 'wasm' | 'reference'; adapter: string } | undefined {

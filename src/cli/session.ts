@@ -26,6 +26,7 @@ export async function withSession<T>(
   const progress = new ProgressLine();
   const device = await openDevice(options.device, {
     ...open,
+    ...(options.precision && { precision: options.precision }),
     webgpu: { choices: tunedChoices, ...open.webgpu },
     wasm: { choices: tunedChoices, ...open.wasm },
   });

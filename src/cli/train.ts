@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { UsageError } from '../devices/errors.ts';
-import type { OpenOptions } from '../devices/open.ts';
+import { type OpenOptions, openOptionsLike } from '../devices/open.ts';
 import { buildModel, type ModelSpec } from '../nn/index.ts';
 import { readCheckpointInfo } from '../train/checkpoint.node.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
@@ -103,8 +103,7 @@ async function train(model: ModelSpec, options: TrainOptions): Promise<TrainingR
 async function asBefore(out: string, options: SharedOptions): Promise<{ shared: SharedOptions; open: OpenOptions }> {
   const { device, adapter } = await readCheckpointInfo(lastCheckpoint(out));
   const kind = options.device === 'auto' ? (device as SharedOptions['device']) : options.device;
-  const open = device === 'wasm' ? { wasm: { relaxedSimd: adapter.includes('relaxed-fma') } } : {};
-  return { shared: { ...options, device: kind }, open };
+  return { shared: { ...options, device: kind }, open: openOptionsLike(adapter) };
 }
 
 export function printResult(result: TrainingRunResult, out: string | undefined): void {

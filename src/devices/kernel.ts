@@ -52,6 +52,14 @@ export const input = (index: number): Slot => ({ kind: 'input', index });
 export const output = (index: number): Slot => ({ kind: 'output', index });
 export const scratch = (index: number): Slot => ({ kind: 'scratch', index });
 
+/**
+ * How sums are rounded on a device that computes in float32. `default`: as is fastest, Winograd's transforms included.
+ * `highest`: convolutions, their input gradients and matrix products add up beyond float32 (float64 on wasm, pairs of
+ * float32 on webgpu) and round once; batch norm takes the mean of a batch in two passes; no Winograd. Several times slower:
+ * for telling rounding from mistakes, and for following another program's run.
+ */
+export type Precision = 'default' | 'highest';
+
 // ---------------------------------------------------------------------------------------------------------- WebGPU
 
 /** What a WebGPU variant may ask about the adapter it will run on. */
@@ -68,10 +76,13 @@ export interface WebGpuAdapterInfo {
   readonly maxComputeWorkgroupStorageSize: number;
   readonly maxComputeWorkgroupsPerDimension: number;
   readonly maxStorageBufferBindingSize: number;
+  readonly precision: Precision;
 }
 
 export interface WgslVariant<P = any> {
   readonly name: string;
+  /** The precision of the devices on which it may run without being asked for by name; absent means any. */
+  readonly precision?: Precision;
   /** Whether the variant computes this call on this adapter: shapes and capabilities, not taste. */
   applies(specs: readonly Spec[], params: P, adapter: WebGpuAdapterInfo): boolean;
   /** Whether it should be taken here without being asked for by name; absent means always. See chooseVariant. */
@@ -105,10 +116,13 @@ export interface WasmAdapterInfo {
   readonly threads: number;
   /** Fused multiply-add through the relaxed SIMD instructions: available, and measured faster or asked for. */
   readonly relaxedSimd: boolean;
+  readonly precision: Precision;
 }
 
 export interface WasmVariant<P = any> {
   readonly name: string;
+  /** The precision of the devices on which it may run without being asked for by name; absent means any. */
+  readonly precision?: Precision;
   applies(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): boolean;
   prefers?(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): boolean;
   plan(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): WasmPlan;

@@ -4,13 +4,17 @@
  */
 import type { Device, DeviceKind } from './device.ts';
 import { UsageError } from './errors.ts';
+import type { Precision } from './kernel.ts';
 import { isNode } from './platform.ts';
+import { precisionOf } from './variants.ts';
 import type { WasmOptions } from './wasm/device.ts';
 import type { OpenWebGpuOptions } from './webgpu/options.ts';
 
 export type DeviceChoice = DeviceKind | 'auto';
 
 export interface OpenOptions {
+  /** How sums are rounded; `default` unless told. The reference device computes in float64 anyway. */
+  readonly precision?: Precision;
   readonly wasm?: WasmOptions;
   readonly webgpu?: OpenWebGpuOptions;
   /** Told why `auto` passed a device over. */
@@ -30,7 +34,7 @@ export async function openDevice(kind: DeviceChoice = 'auto', options: OpenOptio
     case 'reference':
       return (await import('./reference/device.ts')).openReferenceDevice();
     case 'wasm':
-      return (await import('./wasm/device.ts')).openWasmDevice(options.wasm);
+      return (await import('./wasm/device.ts')).openWasmDevice({ precision: options.precision, ...options.wasm });
     case 'webgpu':
       return openWebGpu(options);
     case 'auto':
@@ -40,11 +44,19 @@ export async function openDevice(kind: DeviceChoice = 'auto', options: OpenOptio
   }
 }
 
-async function openWebGpu({ webgpu }: OpenOptions): Promise<Device> {
+async function openWebGpu({ precision, webgpu }: OpenOptions): Promise<Device> {
   const { openWebGpuDevice } = isNode
     ? await import('./webgpu/open.node.ts')
     : await import('./webgpu/open.browser.ts');
-  return openWebGpuDevice(webgpu);
+  return openWebGpuDevice({ precision, ...webgpu });
+}
+
+/** Options for a device that computes the same bits as the one whose identity (`device.info.adapter`) this is. */
+export function openOptionsLike(adapter: string): OpenOptions {
+  const precision = precisionOf(adapter);
+  return adapter.startsWith('wasm ')
+    ? { precision, wasm: { relaxedSimd: adapter.includes('relaxed-fma') } }
+    : { precision };
 }
 
 async function openHardwareGpu(options: OpenOptions): Promise<Device | undefined> {

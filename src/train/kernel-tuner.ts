@@ -8,7 +8,7 @@ import type { Device, Operand } from '../devices/device.ts';
 import type { Kernel, Spec } from '../devices/kernel.ts';
 import { formatShape, sizeOf } from '../devices/shape.ts';
 import { release } from '../devices/storage.ts';
-import { choiceKey, chooseVariant } from '../devices/variants.ts';
+import { choiceKey, chooseVariant, suits } from '../devices/variants.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 import { buildModel, type ModelSpec, SGD } from '../nn/index.ts';
 import { tensor } from '../tensor/creation.ts';
@@ -93,7 +93,9 @@ export async function trainingCalls(spec: ModelSpec, batchSize: number, device: 
 export function tunable(calls: readonly KernelCall[], device: Device): KernelCall[] {
   const { adapter } = device as Device & Adapter;
   return calls.filter(({ kernel, specs, params }) => {
-    const applying = variantsOf(kernel, device).filter(variant => variant.applies(specs, params, adapter));
+    const applying = variantsOf(kernel, device).filter(
+      variant => suits(variant, adapter) && variant.applies(specs, params, adapter),
+    );
     return applying.length > 1 && specs.every(({ dtype }) => dtype === 'float32') && !kernel.updates;
   });
 }
@@ -122,7 +124,9 @@ async function tuneCall(
   const { kernel, specs, params } = call;
   const { adapter } = device as Device & Adapter;
   const variants = variantsOf(kernel, device);
-  const applying = variants.filter(variant => variant.applies(specs, params, adapter)).map(({ name }) => name);
+  const applying = variants
+    .filter(variant => suits(variant, adapter) && variant.applies(specs, params, adapter))
+    .map(({ name }) => name);
   const untuned = chooseVariant<any, any>(kernel.name, variants, specs, params, adapter).name as string;
   const outputSpecs = kernel.infer(specs, params);
   const place = (spec: Spec): Operand => ({

@@ -15,6 +15,7 @@ const base: WebGpuAdapterInfo = {
   architecture: '',
   description: '',
   isSoftware: false,
+  precision: 'default',
   subgroupSize: 32,
   features: new Set(['subgroups']),
   maxComputeInvocationsPerWorkgroup: 256,

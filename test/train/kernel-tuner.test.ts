@@ -7,7 +7,7 @@ import type { Kernel, WasmVariant } from '../../src/devices/kernel.ts';
 import { sizeOf } from '../../src/devices/shape.ts';
 import { release } from '../../src/devices/storage.ts';
 import { readTuning, tunedChoices, tuningFile, writeTuning } from '../../src/devices/tuning.node.ts';
-import { choiceKey, chooseVariant, identityWith } from '../../src/devices/variants.ts';
+import { choiceKey, chooseVariant, identityWith, suits } from '../../src/devices/variants.ts';
 import { openWasmDevice } from '../../src/devices/wasm/device.ts';
 import { KERNELS } from '../../src/kernels/by-name.ts';
 import { type Conv2dParams, conv2d } from '../../src/kernels/conv2d/index.ts';
@@ -143,7 +143,9 @@ describe('what is kept', () => {
       dilations: [1, 1],
       groups: 1,
     } satisfies Conv2dParams as Conv2dParams;
-    const applying = conv2d.wasm.filter(variant => variant.applies(specs, params, device.adapter)).map(v => v.name);
+    const applying = conv2d.wasm
+      .filter(variant => suits(variant, device.adapter) && variant.applies(specs, params, device.adapter))
+      .map(({ name }) => name);
     const usual = chooseVariant(conv2d.name, conv2d.wasm, specs, params, device.adapter).name;
     const wanted = applying.find(name => name !== usual)!;
     // Parameters in another order are the same parameters.
@@ -170,12 +172,12 @@ describe('what is kept', () => {
       const [entry] = await tuned.profile(() => tuned.run(conv2d, operands.slice(0, 2), operands.slice(2), params));
       expect(entry.variant).toBe(expected);
       expect(asked).toBe(device.info.adapter);
-      expect(tuned.info.adapter).toBe(identityWith(asked, choices));
+      expect(tuned.info.adapter).toBe(identityWith(asked, { precision: 'default', choices }));
       expect(tuned.info.adapter).toMatch(/ \/ tuned [0-9a-f]{8}$/);
       for (const { storage } of operands) release(storage);
       await tuned.destroy();
     }
-    expect(identityWith('x', new Map())).toBe('x');
+    expect(identityWith('x', { precision: 'default', choices: new Map() })).toBe('x');
   });
 });
 

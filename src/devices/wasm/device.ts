@@ -6,7 +6,7 @@
 import type { Device, DeviceInfo, MemoryInfo, Operand, ProfiledCall, ProfileEntry, RunOptions } from '../device.ts';
 import { bytesPerElement, type DType, dtypeOf, type TypedArray } from '../dtype.ts';
 import { DeviceError, DTypeError, ShapeError } from '../errors.ts';
-import type { Kernel, WasmAdapterInfo } from '../kernel.ts';
+import type { Kernel, Precision, WasmAdapterInfo } from '../kernel.ts';
 import { ProfileSums } from '../profile-sums.ts';
 import { formatShape, sameShape, sizeOf } from '../shape.ts';
 import { type Allocation, release, type Storage } from '../storage.ts';
@@ -28,13 +28,15 @@ export interface WasmOptions {
   readonly threads?: number;
   /** Fused multiply-add. Default: WEFT_RELAXED_SIMD (0 or 1), else where a probe finds it faster. */
   readonly relaxedSimd?: boolean;
+  /** How sums are rounded; `default` unless told. */
+  readonly precision?: Precision;
   /** Share memory with threads; `false` behaves like a page without cross-origin isolation: one thread. */
   readonly shared?: boolean;
   /** Most memory to use, in pages of 64 KiB. Default 65535 (4 GiB). */
   readonly maximumPages?: number;
   /** Address of the first allocation; tests set it beyond 2 GiB. */
   readonly memoryBase?: number;
-  /** What was measured to be best on this engine, if anything was; see `weft bench --tune`. */
+  /** What was measured to be best on this engine in default precision, if anything was; see `weft bench --tune`. */
   readonly choices?: (adapter: string) => VariantChoices | undefined;
 }
 
@@ -58,7 +60,7 @@ export async function openWasmDevice(options: WasmOptions = {}): Promise<WasmDev
   const { maximumPages, memoryBase: base } = options;
   const memory = new WasmMemory({ shared, maximumPages, base });
   const pool = await ThreadPool.open(host, memory.memory, threads);
-  return new WasmDevice(host, memory, pool, relaxed, options.choices);
+  return new WasmDevice(host, memory, pool, relaxed, options);
 }
 
 function chooseThreads(host: WasmHost, { threads }: WasmOptions): number {
@@ -111,18 +113,18 @@ export class WasmDevice implements Device {
     memory: WasmMemory,
     pool: ThreadPool,
     relaxed: RelaxedChoice,
-    choices: WasmOptions['choices'],
+    { precision = 'default', choices }: Pick<WasmOptions, 'precision' | 'choices'>,
   ) {
     this.#memory = memory;
     this.#pool = pool;
-    this.adapter = { threads: pool.threads, relaxedSimd: relaxed.use };
+    this.adapter = { threads: pool.threads, relaxedSimd: relaxed.use, precision };
     const identity = `wasm ${host.engine}${relaxed.use ? ' relaxed-fma' : ''}`;
-    const chosen = choices?.(identity);
+    const chosen = precision === 'default' ? choices?.(identity) : undefined;
     this.info = {
       description:
         `WebAssembly SIMD on ${pool.threads} ${pool.threads === 1 ? 'thread' : 'threads'} ` +
-        `(${host.engine}, ${relaxed.note})`,
-      adapter: identityWith(identity, chosen),
+        `(${host.engine}, ${relaxed.note}${precision === 'highest' ? ', highest precision' : ''})`,
+      adapter: identityWith(identity, { precision, choices: chosen }),
       isSoftware: false,
     };
     this.#programs = new Programs(host, memory, () => this.#live());

@@ -5,7 +5,7 @@
  * the few features that kernels can use.
  */
 import { DeviceError } from '../errors.ts';
-import type { WebGpuAdapterInfo } from '../kernel.ts';
+import type { Precision, WebGpuAdapterInfo } from '../kernel.ts';
 
 /** Where WebGPU comes from on this platform, and how to wait for it without stealing the processor from it. */
 export interface AcquiredAdapter {
@@ -73,7 +73,7 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
 }
 
 /** What kernel variants may ask about the adapter, with the limits the device really has. */
-export function describeAdapter(adapter: GPUAdapter, device: GPUDevice): WebGpuAdapterInfo {
+export function describeAdapter(adapter: GPUAdapter, device: GPUDevice, precision: Precision): WebGpuAdapterInfo {
   const { info } = adapter;
   const fixed = info.subgroupMinSize === info.subgroupMaxSize ? (info.subgroupMinSize ?? 0) : 0;
   return {
@@ -87,5 +87,6 @@ export function describeAdapter(adapter: GPUAdapter, device: GPUDevice): WebGpuA
     maxComputeWorkgroupStorageSize: device.limits.maxComputeWorkgroupStorageSize,
     maxComputeWorkgroupsPerDimension: device.limits.maxComputeWorkgroupsPerDimension,
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
+    precision,
   };
 }

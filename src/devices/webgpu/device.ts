@@ -69,12 +69,13 @@ export class WebGpuDevice implements Device {
 
   constructor({ adapter, wait }: AcquiredAdapter, gpu: GPUDevice, options: WebGpuDeviceOptions = {}) {
     this.gpu = gpu;
-    this.adapter = describeAdapter(adapter, gpu);
+    const { precision = 'default' } = options;
+    this.adapter = describeAdapter(adapter, gpu, precision);
     const identity = adapterIdentity(adapter);
-    this.#choices = options.choices?.(identity);
+    this.#choices = precision === 'default' ? options.choices?.(identity) : undefined;
     this.info = {
-      description: adapterDescription(adapter),
-      adapter: identityWith(identity, this.#choices),
+      description: adapterDescription(adapter) + (precision === 'highest' ? ', highest precision' : ''),
+      adapter: identityWith(identity, { precision, choices: this.#choices }),
       isSoftware: this.adapter.isSoftware,
     };
     this.#wait = wait;

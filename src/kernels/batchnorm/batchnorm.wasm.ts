@@ -7,6 +7,7 @@ import type {
   BatchNormTrainGradientParams,
   BatchNormTrainParams,
 } from './batchnorm.ts';
+import { trainFloat64 } from './float64.wasm.ts';
 import { evalTableProgram, finishStatisticsProgram, normalizeProgram, statisticsProgram } from './forward.wasm.ts';
 import {
   finishGradientProgram,
@@ -172,7 +173,7 @@ const evalGradient: WasmVariant<BatchNormEvalGradientParams> = {
   },
 };
 
-export const batchNormTrainWasm = [train];
+export const batchNormTrainWasm = [trainFloat64, train];
 export const batchNormEvalWasm = [evaluate];
 export const batchNormTrainGradientWasm = [trainGradient];
 export const batchNormEvalGradientWasm = [evalGradient];

@@ -12,6 +12,7 @@ import {
   scratch,
   type WebGpuAdapterInfo,
   type WgslPass,
+  type WgslPlan,
   type WgslVariant,
 } from '../../devices/kernel.ts';
 import { linearGrid } from '../../devices/webgpu/dispatch.ts';
@@ -100,44 +101,56 @@ function elementwisePass(layout: Layout, { source, bindings, numbers = [] }: Ele
 
 const present = (...slots: (Slot | undefined | false)[]): Slot[] => slots.filter(slot => !!slot) as Slot[];
 
+/** Statistics, once or (`twice`) again from the first mean, then the normalisation. */
+function trainPlan(
+  specs: readonly Spec[],
+  { epsilon, momentum, activation }: BatchNormTrainParams,
+  adapter: WebGpuAdapterInfo,
+  twice: boolean,
+): WgslPlan {
+  const layout = layoutOf(specs, adapter);
+  const { count, columns, chunks, chunkRows } = layout;
+  const [partials, table] = [scratch(0), scratch(1)];
+  const residual = specs.length > 3;
+  const statistics = (again: boolean, share: number): WgslPass[] => [
+    {
+      source: statisticsSource(layout, again),
+      bindings: present(input(0), partials, again && table),
+      uniforms: uniforms([count, columns, chunkRows, chunks]),
+      workgroups: [columnGroups(layout), chunks, 1],
+    },
+    {
+      source: finishStatisticsSource(layout),
+      bindings: [partials, input(1), input(2), output(1), output(2), output(3), output(4), table],
+      uniforms: uniforms([count, columns, chunkRows, chunks, f32Bits(epsilon), f32Bits(share), f32Bits(1 - share)]),
+      workgroups: [columnGroups(layout), 1, 1],
+    },
+  ];
+  return {
+    scratch: [partialsSpec(layout), tableSpec(layout)],
+    passes: [
+      // The running statistics take their share once, at the end; the table's first row is the mean.
+      ...statistics(false, twice ? 0 : momentum),
+      ...(twice ? statistics(true, momentum) : []),
+      elementwisePass(layout, {
+        source: vector => normalizeSource({ vector, residual, relu: activation === 'relu', fixed: false }),
+        bindings: present(input(0), residual && input(3), output(0), table),
+      }),
+    ],
+  };
+}
+
 const train: WgslVariant<BatchNormTrainParams> = {
   name: 'tree',
   applies: () => true,
-  plan(specs, { epsilon, momentum, activation }, adapter) {
-    const layout = layoutOf(specs, adapter);
-    const { count, columns, chunks, chunkRows } = layout;
-    const [partials, table] = [scratch(0), scratch(1)];
-    const residual = specs.length > 3;
-    return {
-      scratch: [partialsSpec(layout), tableSpec(layout)],
-      passes: [
-        {
-          source: statisticsSource(layout),
-          bindings: [input(0), partials],
-          uniforms: uniforms([count, columns, chunkRows, chunks]),
-          workgroups: [columnGroups(layout), chunks, 1],
-        },
-        {
-          source: finishStatisticsSource(layout),
-          bindings: [partials, input(1), input(2), output(1), output(2), output(3), output(4), table],
-          uniforms: uniforms([
-            count,
-            columns,
-            chunkRows,
-            chunks,
-            f32Bits(epsilon),
-            f32Bits(momentum),
-            f32Bits(1 - momentum),
-          ]),
-          workgroups: [columnGroups(layout), 1, 1],
-        },
-        elementwisePass(layout, {
-          source: vector => normalizeSource({ vector, residual, relu: activation === 'relu', fixed: false }),
-          bindings: present(input(0), residual && input(3), output(0), table),
-        }),
-      ],
-    };
-  },
+  plan: (specs, params, adapter) => trainPlan(specs, params, adapter, false),
+};
+
+const trainTwice: WgslVariant<BatchNormTrainParams> = {
+  name: 'twice',
+  precision: 'highest',
+  applies: () => true,
+  plan: (specs, params, adapter) => trainPlan(specs, params, adapter, true),
 };
 
 const evaluate: WgslVariant<BatchNormEvalParams> = {
@@ -211,7 +224,7 @@ const evalGradient: WgslVariant<BatchNormEvalGradientParams> = {
   },
 };
 
-export const batchNormTrainWgsl = [train];
+export const batchNormTrainWgsl = [trainTwice, train];
 export const batchNormEvalWgsl = [evaluate];
 export const batchNormTrainGradientWgsl = [trainGradient];
 export const batchNormEvalGradientWgsl = [evalGradient];

@@ -62,15 +62,17 @@ fn join(a: u32, b: u32) {
 }`;
 
 /**
- * partials [chunks, 2, C]: mean (less the channel's first value, so that a large common offset costs no digits) and sum of
- * squared deviations of every stretch of rows; then those first values [C].
+ * partials [chunks, 2, C]: mean (less the channel's base, so that a large common offset costs no digits) and sum of squared
+ * deviations of every stretch of rows; then those bases [C]. The base is the channel's first value, or, where the
+ * statistics are taken `again` to have the mean's last digits, the mean that the first time gave (in the table).
  */
-export function statisticsSource(shape: ReductionShape): string {
+export function statisticsSource(shape: ReductionShape, again: boolean): string {
   return /* wgsl */ `${header(shape)}
 struct Sizes { count: u32, columns: u32, chunkRows: u32, chunks: u32 }
 @group(0) @binding(0) var<storage, read> x: array<T>;
 @group(0) @binding(1) var<storage, read_write> partials: array<T>;
-@group(0) @binding(2) var<uniform> sizes: Sizes;
+${again ? '@group(0) @binding(2) var<storage, read_write> table: array<T>;' : ''}
+@group(0) @binding(${again ? 3 : 2}) var<uniform> sizes: Sizes;
 ${momentsMemory}
 ${entry(shape)} {
   ${laneIndices(shape)}
@@ -80,8 +82,9 @@ ${entry(shape)} {
   means[local] = T(0.0);
   squares[local] = T(0.0);
   if (live && first < end) {
+    let base = ${again ? 'table' : 'x'}[column];
     // Deviations from the lane's own first value: what is subtracted below is no larger than what is wanted.
-    let shift = x[first * sizes.columns + column];
+    let shift = ${again ? 'base' : 'x[first * sizes.columns + column]'};
     var sum = T(0.0);
     var sumSquares = T(0.0);
     var n = 0.0;
@@ -92,7 +95,7 @@ ${entry(shape)} {
       n += 1.0;
     }
     counts[local] = n;
-    means[local] = (shift - x[column]) + sum / n;
+    means[local] = (shift - base) + sum / n;
     squares[local] = sumSquares - sum * (sum / n);
   }
   ${tree(shape.rowLanes, 'join(a, b);')}
@@ -100,7 +103,7 @@ ${entry(shape)} {
     let at = group.y * 2u * sizes.columns + column;
     partials[at] = means[local];
     partials[at + sizes.columns] = squares[local];
-    if (group.y == 0u) { partials[2u * sizes.chunks * sizes.columns + column] = x[column]; }
+    if (group.y == 0u) { partials[2u * sizes.chunks * sizes.columns + column] = ${again ? 'table' : 'x'}[column]; }
   }
 }`;
 }

@@ -10,6 +10,8 @@
  * then for each panel (9 x 64 x 8 floats are 18 KiB: L1) runs over all its pixels. The classes of `conv2d.gather.ts` make
  * strided input gradients the same loops. The program is baked for one shape (the batch size excepted), because distances
  * between pixels are immediate offsets of the tile's loads.
+ *
+ * The variant `direct-float64` is the same with sums in float64.
  */
 import {
   input,
@@ -44,6 +46,7 @@ interface Epilogue {
   readonly bias: boolean;
   readonly relu: boolean;
   readonly relaxed: boolean;
+  readonly float64: boolean;
 }
 
 /** Everything that is fixed when the program is assembled. */
@@ -137,7 +140,7 @@ const rowParameters = {
   edge: i32,
 };
 
-function defineRow(m: ModuleBuilder, { gather, relu, relaxed }: Layout): FunctionReference {
+function defineRow(m: ModuleBuilder, { gather, relu, relaxed, float64 }: Layout): FunctionReference {
   const { horizontal, source, target } = gather;
   const sourcePixel = horizontal.sourceStep * source.channels * 4;
   const targetPixel = horizontal.targetStep * target.channels * 4;
@@ -146,7 +149,7 @@ function defineRow(m: ModuleBuilder, { gather, relu, relaxed }: Layout): Functio
   return m.inner(rowParameters, undefined, (f, p) => {
     const emitTile = (pixels: number) => {
       const rows = Array.from({ length: pixels }, (_, i) => i * sourcePixel);
-      const tile = new RegisterTile(f, { rows, relaxed });
+      const tile = new RegisterTile(f, { rows, relaxed, float64 });
       tile.startFromRow(p.panel);
       const sourceRow = f.let(p.source);
       const weightRow = f.let(p.weights);
@@ -312,26 +315,36 @@ function plan(gather: Gather, epilogue: Epilogue): WasmPlan {
   };
 }
 
-export const conv2dDirect: WasmVariant<Conv2dParams> = {
-  name: 'direct',
-  applies: () => true,
-  plan(specs: readonly Spec[], params, adapter: WasmAdapterInfo) {
-    return plan(forwardGather(conv2dSizes(specs, params)), {
+const forwardPlan =
+  (float64: boolean): WasmVariant<Conv2dParams>['plan'] =>
+  (specs: readonly Spec[], params, adapter: WasmAdapterInfo) =>
+    plan(forwardGather(conv2dSizes(specs, params)), {
       bias: specs.length > 2,
       relu: params.activation === 'relu',
       relaxed: adapter.relaxedSimd,
+      float64,
     });
-  },
-};
 
-export const conv2dInputGradientDirect: WasmVariant<Conv2dInputGradientParams> = {
-  name: 'direct',
-  applies: () => true,
-  plan(specs: readonly Spec[], params, adapter: WasmAdapterInfo) {
-    return plan(inputGradientGather(conv2dInputGradientSizes(specs, params)), {
+const inputGradientPlan =
+  (float64: boolean): WasmVariant<Conv2dInputGradientParams>['plan'] =>
+  (specs: readonly Spec[], params, adapter: WasmAdapterInfo) =>
+    plan(inputGradientGather(conv2dInputGradientSizes(specs, params)), {
       bias: false,
       relu: false,
       relaxed: adapter.relaxedSimd,
+      float64,
     });
-  },
+
+const direct = { name: 'direct', applies: () => true };
+const directFloat64 = { name: 'direct-float64', precision: 'highest', applies: () => true } as const;
+
+export const conv2dDirect: WasmVariant<Conv2dParams> = { ...direct, plan: forwardPlan(false) };
+export const conv2dDirectFloat64: WasmVariant<Conv2dParams> = { ...directFloat64, plan: forwardPlan(true) };
+export const conv2dInputGradientDirect: WasmVariant<Conv2dInputGradientParams> = {
+  ...direct,
+  plan: inputGradientPlan(false),
+};
+export const conv2dInputGradientDirectFloat64: WasmVariant<Conv2dInputGradientParams> = {
+  ...directFloat64,
+  plan: inputGradientPlan(true),
 };

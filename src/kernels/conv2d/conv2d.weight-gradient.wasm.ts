@@ -12,18 +12,18 @@
  *     less of that, shorter ones better caching. With large filters, a task does only a slice of the taps.
  *  2. `reduce` adds the parts in order and writes dw. The number of parts follows from the shape alone, so results do not
  *     depend on the number of threads.
+ *
+ * The variant `direct-float64` is the same with sums in float64, on both levels.
  */
 import { input, output, scratch, type WasmPlan, type WasmVariant } from '../../devices/kernel.ts';
 import {
-  F32x4,
   type FunctionReference,
-  f32x4,
   I32,
   i32,
   type ModuleBuilder,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
-import { minimum, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
+import { minimum, RegisterTile, savedRowBytes, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
 import { type BandLayout, bandRowBytes, copyBand, filterOffsets, layOutBands, locateBand } from './conv2d.band.wasm.ts';
 import { forwardGather } from './conv2d.gather.ts';
 import { type Conv2dSizes, type Conv2dWeightGradientParams, conv2dWeightGradientSizes } from './conv2d.ts';
@@ -45,6 +45,7 @@ const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple)
 
 interface Layout extends Omit<Conv2dSizes, 'batch'>, BandLayout {
   readonly relaxed: boolean;
+  readonly float64: boolean;
   readonly channelsIn: number;
   readonly channelsOut: number;
   readonly panels: number;
@@ -54,7 +55,9 @@ interface Layout extends Omit<Conv2dSizes, 'batch'>, BandLayout {
   readonly slices: number;
 }
 
-function chooseLayout({ batch, ...sizes }: Conv2dSizes, relaxed: boolean): Layout {
+type Arithmetic = Pick<Layout, 'relaxed' | 'float64'>;
+
+function chooseLayout({ batch, ...sizes }: Conv2dSizes, arithmetic: Arithmetic): Layout {
   const { kernelHeight, kernelWidth, outputWidth, outputChannels, groups } = sizes;
   const taps = kernelHeight * kernelWidth;
   const channelsIn = sizes.inputChannels / groups;
@@ -64,7 +67,7 @@ function chooseLayout({ batch, ...sizes }: Conv2dSizes, relaxed: boolean): Layou
   const layout = {
     ...sizes,
     ...bands,
-    relaxed,
+    ...arithmetic,
     channelsIn,
     channelsOut,
     panels: Math.ceil(channelsOut / TILE_COLUMNS),
@@ -76,7 +79,10 @@ function chooseLayout({ batch, ...sizes }: Conv2dSizes, relaxed: boolean): Layou
   return { ...layout, parts, slices };
 }
 
-type Tiling = Pick<Layout, 'kernelHeight' | 'kernelWidth' | 'channelsIn' | 'panels' | 'groups' | 'unrolled'>;
+type Tiling = Pick<
+  Layout,
+  'kernelHeight' | 'kernelWidth' | 'channelsIn' | 'panels' | 'groups' | 'unrolled' | 'float64'
+>;
 
 /** Tiles of four rows in one group: of all taps together when unrolled, else tap by tap. */
 function rowTiles({ kernelHeight, kernelWidth, channelsIn, unrolled }: Tiling): number {
@@ -84,8 +90,10 @@ function rowTiles({ kernelHeight, kernelWidth, channelsIn, unrolled }: Tiling): 
   return unrolled ? Math.ceil((taps * channelsIn) / TILE_ROWS) : taps * Math.ceil(channelsIn / TILE_ROWS);
 }
 
+const tileBytes = ({ float64 }: Arithmetic | Tiling): number => TILE_ROWS * savedRowBytes(float64);
+
 /** One part's sums: [group][row tile][panel][4][8]. */
-const partBytes = (tiling: Tiling): number => tiling.groups * rowTiles(tiling) * tiling.panels * TILE_BYTES;
+const partBytes = (tiling: Tiling): number => tiling.groups * rowTiles(tiling) * tiling.panels * tileBytes(tiling);
 
 const tileParameters = {
   /** x under the tile's first row, and dy's first column, at the band's first output pixel. */
@@ -99,21 +107,21 @@ const tileParameters = {
 
 /** Adds the band's pixels to one row tile, for all panels. `offsets` are the tile's rows, in bytes from `a`. */
 function defineTile(m: ModuleBuilder, layout: Layout, offsets: readonly number[]): FunctionReference {
-  const { strides, band, inputChannels, outputChannels, outputWidth, panels, relaxed } = layout;
+  const { strides, band, inputChannels, outputChannels, outputWidth, panels, relaxed, float64 } = layout;
   const stepA = strides[1] * inputChannels * 4;
   const stepB = outputChannels * 4;
   return m.inner(tileParameters, undefined, (f, { a, b, sums, rows }) => {
-    const tile = new RegisterTile(f, { rows: offsets, relaxed });
+    const tile = new RegisterTile(f, { rows: offsets, relaxed, float64 });
     f.repeat(panels, () => {
-      tile.load(sums, TILE_COLUMNS * 4);
+      tile.restore(sums);
       const pixelA = f.let(a);
       const pixelB = f.let(b);
       f.repeat(rows, () => {
         tile.accumulate({ a: pixelA, b: pixelB, stepA, stepB, depth: outputWidth });
         f.advance(pixelA, strides[0] * bandRowBytes(band) - outputWidth * stepA);
       });
-      tile.store(sums, TILE_COLUMNS * 4);
-      f.advance(sums, TILE_BYTES);
+      tile.save(sums);
+      f.advance(sums, tileBytes(layout));
       f.advance(b, TILE_COLUMNS * 4);
     });
   });
@@ -136,7 +144,7 @@ function defineAccumulate(m: ModuleBuilder, layout: Layout): void {
   const taps = kernelHeight * kernelWidth;
   const tapsPerSlice = Math.ceil(taps / slices);
   const tilesPerTap = Math.ceil(channelsIn / TILE_ROWS);
-  const rowTileBytes = panels * TILE_BYTES;
+  const rowTileBytes = panels * tileBytes(layout);
   const groupBytes = rowTiles(layout) * rowTileBytes;
   const functions = unrolled
     ? unrolledOffsets(layout).map(offsets => defineTile(m, layout, offsets))
@@ -205,10 +213,10 @@ function defineAccumulate(m: ModuleBuilder, layout: Layout): void {
 
 /** One task is one row of dw: one tap and input channel, all output channels. */
 function defineReduce(m: ModuleBuilder, layout: Layout): void {
-  const { parts, groups, panels, channelsIn, channelsOut, unrolled } = layout;
-  const rowTileBytes = panels * TILE_BYTES;
+  const { parts, groups, panels, channelsIn, channelsOut, unrolled, relaxed, float64 } = layout;
+  const rowTileBytes = panels * tileBytes(layout);
   m.function('reduce', { start: i32, end: i32, sums: i32, dw: i32 }, (f, { start, end, sums, dw }) => {
-    const lanes = [f.local(f32x4), f.local(f32x4)];
+    const total = new RegisterTile(f, { rows: [0], relaxed, float64 });
     f.for(start, end, 1, row => {
       const tile = f.local(i32);
       const rowInTile = f.local(i32);
@@ -227,19 +235,18 @@ function defineReduce(m: ModuleBuilder, layout: Layout): void {
         f.set(rowInTile, channel.and(3));
       }
       const to = f.let(dw.add(row.mul(groups * channelsOut * 4)));
-      const from = f.let(sums.add(tile.mul(rowTileBytes)).add(rowInTile.mul(TILE_COLUMNS * 4)));
+      const from = f.let(sums.add(tile.mul(rowTileBytes)).add(rowInTile.mul(savedRowBytes(float64))));
       f.repeat(groups, () => {
         const panel = f.let(from);
         f.for(0, channelsOut, TILE_COLUMNS, column => {
           const part = f.let(panel);
-          for (const lane of lanes) f.set(lane, F32x4.constant(0, 0, 0, 0));
+          total.clear();
           f.repeat(parts, () => {
-            lanes.forEach((lane, j) => {
-              f.set(lane, lane.add(part.f32x4(16 * j)));
-            });
+            total.addSaved(part);
             f.advance(part, partBytes(layout));
           });
           const valid = f.let(I32.constant(channelsOut).sub(column));
+          const lanes = [f.let(total.value(0, 0)), f.let(total.value(0, 1))];
           f.if(
             valid.ge(TILE_COLUMNS),
             () => {
@@ -254,7 +261,7 @@ function defineReduce(m: ModuleBuilder, layout: Layout): void {
             },
           );
           f.advance(to, minimum(valid, TILE_COLUMNS).shl(2));
-          f.advance(panel, TILE_BYTES);
+          f.advance(panel, tileBytes(layout));
         });
         f.advance(from, rowTiles(layout) * rowTileBytes);
       });
@@ -262,8 +269,8 @@ function defineReduce(m: ModuleBuilder, layout: Layout): void {
   });
 }
 
-function plan(sizes: Conv2dSizes, relaxed: boolean): WasmPlan {
-  const layout = chooseLayout(sizes, relaxed);
+function plan(sizes: Conv2dSizes, arithmetic: Arithmetic): WasmPlan {
+  const layout = chooseLayout(sizes, arithmetic);
   const { parts, slices, bands, bandRows, sourceRows, band, outputWidth, outputChannels, groups } = layout;
   const { kernelHeight, kernelWidth, channelsIn, channelsOut } = layout;
   const program = wasmProgram(`conv2d weight gradient ${JSON.stringify(layout)}`, m => {
@@ -302,5 +309,14 @@ function plan(sizes: Conv2dSizes, relaxed: boolean): WasmPlan {
 export const conv2dWeightGradientDirect: WasmVariant<Conv2dWeightGradientParams> = {
   name: 'direct',
   applies: () => true,
-  plan: (specs, params, adapter) => plan(conv2dWeightGradientSizes(specs, params), adapter.relaxedSimd),
+  plan: (specs, params, { relaxedSimd: relaxed }) =>
+    plan(conv2dWeightGradientSizes(specs, params), { relaxed, float64: false }),
+};
+
+export const conv2dWeightGradientDirectFloat64: WasmVariant<Conv2dWeightGradientParams> = {
+  name: 'direct-float64',
+  precision: 'highest',
+  applies: () => true,
+  plan: (specs, params, { relaxedSimd: relaxed }) =>
+    plan(conv2dWeightGradientSizes(specs, params), { relaxed, float64: true }),
 };

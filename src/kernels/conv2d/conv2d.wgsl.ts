@@ -7,7 +7,7 @@
 import type { Spec, WebGpuAdapterInfo, WgslPlan, WgslVariant } from '../../devices/kernel.ts';
 import { type Contraction, planContraction, type TileStrategy } from '../matmul/matmul.contraction.wgsl.ts';
 import { registerTile } from '../matmul/matmul.registers.wgsl.ts';
-import { chooseWorkgroupTile, hasSubgroupTiles, hasWorkgroupTiles } from '../matmul/matmul.wgsl.ts';
+import { chooseWorkgroupTile, compensatedTile, hasSubgroupTiles, hasWorkgroupTiles } from '../matmul/matmul.wgsl.ts';
 import { workgroupTile } from '../matmul/matmul.workgroup.wgsl.ts';
 import {
   type Conv2dOperandOptions,
@@ -50,6 +50,12 @@ interface Forms<P> {
 
 function variantsOf<P>({ sizes, contraction, winograd }: Forms<P>): readonly WgslVariant<P>[] {
   return [
+    {
+      name: 'compensated',
+      precision: 'highest',
+      applies: () => true,
+      plan: (specs, params) => planContraction(contraction(specs, params, { vectorsAlongK: false }), compensatedTile),
+    },
     {
       name: 'winograd-subgroup-registers',
       applies: (specs, params, adapter) => hasSubgroupTiles(adapter) && isWinograd(sizes(specs, params)),

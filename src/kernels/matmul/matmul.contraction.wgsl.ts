@@ -26,6 +26,7 @@ import { type Slot, type Spec, scratch, type WgslPass, type WgslPlan } from '../
 import { linearGrid, linearIndex } from '../../devices/webgpu/dispatch.ts';
 import { uniforms } from '../../devices/webgpu/uniforms.ts';
 import type { FusedActivation } from './matmul.ts';
+import { pairs } from './pairs.wgsl.ts';
 
 export interface Contraction {
   readonly matrices: number;
@@ -61,6 +62,8 @@ export interface TileStrategy {
   readonly tilesPerWorkgroup: number;
   /** As many workgroups as keep the device busy; fewer tiles are split along the sum. */
   readonly wantedWorkgroups: number;
+  /** Parts of a split sum are added as pairs, too. */
+  readonly compensated?: boolean;
   source(contraction: Contraction, operands: string): string;
 }
 
@@ -145,7 +148,7 @@ export function planContraction(contraction: Contraction, strategy: TileStrategy
   const arrays = [...(before?.scratch ?? [])];
   if (partial) {
     arrays.push({ shape: [cut.parts, outputLength], dtype: 'float32' });
-    passes.push(sumParts(contraction, scratch(prepared), cut.parts));
+    passes.push(sumParts(contraction, scratch(prepared), cut.parts, strategy.compensated ?? false));
   }
   return { passes, scratch: arrays };
 }
@@ -175,7 +178,12 @@ function cutSum(contraction: Contraction, workgroups: number, wanted: number) {
 const SUM_WORKGROUP = 64;
 
 /** The second pass of a split sum: adds the parts of every output in order, then bias and activation. */
-function sumParts({ output, outputLength, bias, activation }: Contraction, partials: Slot, parts: number): WgslPass {
+function sumParts(
+  { output, outputLength, bias, activation }: Contraction,
+  partials: Slot,
+  parts: number,
+  compensated: boolean,
+): WgslPass {
   const vectors = outputLength % 4 === 0 && (bias?.length ?? 0) % 4 === 0;
   const width = vectors ? 4 : 1;
   const type = vectors ? 'vec4f' : 'f32';
@@ -190,6 +198,7 @@ struct Sizes {
 ${bias ? `@group(0) @binding(2) var<storage, read> bias: array<${type}>;` : ''}
 @group(0) @binding(${bias ? 3 : 2}) var<uniform> sizes: Sizes;
 ${activation === 'relu' ? RELU : ''}
+${compensated ? pairs(type, 'sizes.parts >> 31u') : ''}
 
 @compute @workgroup_size(${SUM_WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -198,14 +207,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     return;
   }
   var sum = ${bias ? 'bias[i % sizes.biasLength]' : `${type}()`};
+  ${compensated ? `var low = ${type}();` : ''}
   for (var part = 0u; part < sizes.parts; part++) {
-    sum += partials[part * sizes.length + i];
+    ${compensated ? 'addTo(&sum, &low, partials[part * sizes.length + i]);' : 'sum += partials[part * sizes.length + i];'}
   }
+  ${compensated ? 'sum = joined(sum, low);' : ''}
   result[i] = ${activation !== 'relu' ? 'sum' : vectors ? 'relu(sum)' : 'relu(vec4f(sum)).x'};
 }
 `;
   return {
-    source,
+    source: compact(source),
     bindings: [partials, output, ...(bias ? [bias.slot] : [])],
     uniforms: uniforms([outputLength / width, parts, (bias?.length ?? 0) / width]),
     workgroups: linearGrid(outputLength / width, SUM_WORKGROUP),

@@ -13,6 +13,8 @@
  *    that C is written once and its edges matter only there.
  *
  * Which way a matrix is transposed only chooses the packing loop. Sizes are arguments, so one program serves all shapes.
+ *
+ * The variant `packed-float64` is the same with sums in float64 and longer blocks of k: `partial` is float32.
  */
 import {
   input,
@@ -39,7 +41,7 @@ import { definePackColumns, definePackRows } from './panel.wasm.ts';
 import { copyTileEdge, minimum, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from './tile.wasm.ts';
 
 /** Steps of k that keep a B panel and an A panel in L1. */
-const MAX_DEPTH = 256;
+const MAX_DEPTH = { float32: 256, float64: 4096 };
 /** Columns of a block: with 64 rows, `partial` and the A block share L2. */
 const MAX_BLOCK_COLUMNS = 512;
 /** Fewer tasks than this leave threads idle or unevenly loaded; blocks shrink to reach it. */
@@ -60,13 +62,16 @@ const evenPart = (extent: number, limit: number, multiple: number) =>
   Math.max(multiple, roundUp(Math.ceil(extent / Math.max(1, Math.ceil(extent / limit))), multiple));
 
 /** Block sizes: a function of the shape alone, so that results do not depend on the number of threads. */
-export function chooseBlocking({ batch, m, n, k }: Pick<MatmulSizes, 'batch' | 'm' | 'n' | 'k'>): Blocking {
+export function chooseBlocking(
+  { batch, m, n, k }: Pick<MatmulSizes, 'batch' | 'm' | 'n' | 'k'>,
+  maxDepth = MAX_DEPTH.float32,
+): Blocking {
   let rows = evenPart(m, m >= 512 ? 64 : 32, TILE_ROWS);
   let columns = evenPart(n, MAX_BLOCK_COLUMNS, TILE_COLUMNS);
   const tasks = () => batch * Math.ceil(m / rows) * Math.ceil(n / columns);
   while (tasks() < WANTED_TASKS && columns > 64) columns = evenPart(n, columns / 2, TILE_COLUMNS);
   while (tasks() < WANTED_TASKS && rows > 16) rows = evenPart(m, rows / 2, TILE_ROWS);
-  return { rows, columns, depth: evenPart(Math.max(k, 1), MAX_DEPTH, 1) };
+  return { rows, columns, depth: evenPart(Math.max(k, 1), maxDepth, 1) };
 }
 
 /** One leading axis over which matrices repeat: its extent and the elements between matrices of A and of B. */
@@ -97,6 +102,7 @@ interface Layout {
   readonly bias: boolean;
   readonly relu: boolean;
   readonly relaxed: boolean;
+  readonly float64: boolean;
   readonly axes: readonly BatchAxis[];
   /** Elements of one matrix of B, when there are several. */
   readonly matrixB: number;
@@ -137,7 +143,7 @@ export function definePack(m: ModuleBuilder, layout: Pick<Layout, 'transposeB' |
 }
 
 /** Runs the register tile down all A panels of the block against one B panel. */
-function defineTiles(m: ModuleBuilder, { relu, relaxed }: Layout): FunctionReference {
+function defineTiles(m: ModuleBuilder, { relu, relaxed, float64 }: Layout): FunctionReference {
   return m.inner(
     {
       groups: i32,
@@ -157,7 +163,7 @@ function defineTiles(m: ModuleBuilder, { relu, relaxed }: Layout): FunctionRefer
     },
     undefined,
     (f, { groups, depth, a, b, bias, partial, last, c, rowBytes, rows, columns }) => {
-      const tile = new RegisterTile(f, { rows: [0, 4, 8, 12], relaxed });
+      const tile = new RegisterTile(f, { rows: [0, 4, 8, 12], relaxed, float64 });
       f.repeat(groups, () => {
         f.if(
           bias,
@@ -287,7 +293,12 @@ function locateMatrices(f: FunctionBuilder, { axes, matrixB }: Layout, matrix: I
 }
 
 /** The two passes for given operands; convolutions that are plain matrix products use it too. */
-export function planPacked(specs: readonly Spec[], params: MatmulParams, adapter: WasmAdapterInfo): WasmPlan {
+export function planPacked(
+  specs: readonly Spec[],
+  params: MatmulParams,
+  adapter: WasmAdapterInfo,
+  float64 = false,
+): WasmPlan {
   const sizes = matmulSizes(specs, params);
   const { batch, m, n, k } = sizes;
   const program = packedProgram({
@@ -296,10 +307,11 @@ export function planPacked(specs: readonly Spec[], params: MatmulParams, adapter
     bias: specs.length > 2,
     relu: params.activation === 'relu',
     relaxed: adapter.relaxedSimd,
+    float64,
     axes: batchAxes(sizes),
     matrixB: batch > 1 ? Math.max(1, n * k) : 1,
   });
-  const blocking = chooseBlocking(sizes);
+  const blocking = chooseBlocking(sizes, float64 ? MAX_DEPTH.float64 : MAX_DEPTH.float32);
   const matricesB = sizeOf(specs[1].shape.slice(0, -2));
   const panels = matricesB * Math.ceil(n / TILE_COLUMNS);
   const tasks = batch * Math.ceil(m / blocking.rows) * Math.ceil(n / blocking.columns);
@@ -344,5 +356,12 @@ export function planPacked(specs: readonly Spec[], params: MatmulParams, adapter
 export const matmulPacked: WasmVariant<MatmulParams> = {
   name: 'packed',
   applies: () => true,
-  plan: planPacked,
+  plan: (specs, params, adapter) => planPacked(specs, params, adapter),
+};
+
+export const matmulPackedFloat64: WasmVariant<MatmulParams> = {
+  name: 'packed-float64',
+  precision: 'highest',
+  applies: () => true,
+  plan: (specs, params, adapter) => planPacked(specs, params, adapter, true),
 };

@@ -3,8 +3,11 @@
  * subgroup's size a subgroup owns it: each lane loads other rows of A and all of them hear every row by broadcast, while
  * each lane owns other columns. On software adapters, where a broadcast is one shuffle of a CPU vector and every load costs
  * dozens of instructions, this is several times faster than workgroup memory, which there is just another array.
+ *
+ * Compensated tiles keep every sum as a pair of float32 (pairs.wgsl.ts) and round it once, at the end: WGSL has no float64.
  */
 import { type Contraction, lines, type TileStrategy } from './matmul.contraction.wgsl.ts';
+import { pairs } from './pairs.wgsl.ts';
 
 export interface RegisterTile {
   /** Invocations that share a tile: 1, or the subgroup's size. */
@@ -14,7 +17,27 @@ export interface RegisterTile {
   /** Groups of four columns that every lane owns. */
   readonly vectors: number;
   readonly wantedWorkgroups: number;
+  /** Sums as pairs, about sixteen times as much arithmetic. */
+  readonly compensated?: boolean;
 }
+
+/** The product is cut into one that is exact (12 digits by 12) and a rest small enough to be rounded. */
+const COMPENSATED = /* wgsl */ `${pairs('vec4f', 'sizes.parts >> 31u')}
+
+fn upper(value: vec4f) -> vec4f {
+  return bitcast<vec4f>(bitcast<vec4u>(value) & vec4u(0xfffff000u));
+}
+
+// sum + low += s * b
+fn addProduct(sum: ptr<function, vec4f>, low: ptr<function, vec4f>, s: f32, b: vec4f) {
+  let factor = vec4f(s);
+  let s0 = upper(factor);
+  let s1 = factor - s0;
+  let b0 = upper(b);
+  let b1 = b - b0;
+  addTo(sum, low, s0 * b0);
+  *low += s0 * b1 + s1 * b0 + s1 * b1;
+}`;
 
 /** Invocations of a workgroup whose tiles are private. */
 const PRIVATE_TILES = 32;
@@ -25,12 +48,13 @@ export function registerTile(tile: RegisterTile): TileStrategy {
     columns: tile.lanes * tile.vectors * 4,
     tilesPerWorkgroup: tile.lanes === 1 ? PRIVATE_TILES : 1,
     wantedWorkgroups: tile.wantedWorkgroups,
+    compensated: tile.compensated,
     source: (contraction, operands) => registerTileSource(tile, contraction, operands),
   };
 }
 
 function registerTileSource(tile: RegisterTile, contraction: Contraction, operands: string): string {
-  const { lanes, rows, vectors } = tile;
+  const { lanes, rows, vectors, compensated = false } = tile;
   const { loadA, loadB, skipsSegments } = contraction;
   const shared = lanes > 1;
   const rowsPerLoad = loadA === 'alongRows' ? 4 : 1;
@@ -44,15 +68,22 @@ function registerTileSource(tile: RegisterTile, contraction: Contraction, operan
     const own = `a${load}${component}`;
     return shared ? `subgroupBroadcast(${own}, ${Math.floor(row / rowsPerLoad) % lanes}u)` : own;
   };
+  const add = (i: number, j: number): string =>
+    compensated ? `addProduct(&sum${i}_${j}, &low${i}_${j}, s${i}, b${j});` : `sum${i}_${j} += s${i} * b${j};`;
+  const declare = (i: number, j: number): string =>
+    `var sum${i}_${j} = initial${j};${compensated ? ` var low${i}_${j} = vec4f();` : ''}`;
+  const result = (i: number, j: number): string =>
+    compensated ? `joined(sum${i}_${j}, low${i}_${j})` : `sum${i}_${j}`;
   const multiplyAdd = (q: number): string => /* wgsl */ `      {
 ${loadA === 'alongK' ? '' : lines(loads, 8, h => `let a${h} = loadA(span${h}, k + ${q}u);`)}
 ${lines(vectors, 8, j => `let b${j} = ${loadB === 'alongK' ? `block${j}[${q}]` : `loadB(start${j}, k + ${q}u, column${j})`};`)}
-${lines(rows, 8, i => `let s${i} = ${elementOfA(i, q)}; ${lines(vectors, 0, j => `sum${i}_${j} += s${i} * b${j};`).replaceAll('\n', ' ')}`)}
+${lines(rows, 8, i => `let s${i} = ${elementOfA(i, q)}; ${lines(vectors, 0, j => add(i, j)).replaceAll('\n', ' ')}`)}
       }`;
 
   return /* wgsl */ `// Register tiles of ${rows} rows x ${lanes * vectors * 4} columns, ${shared ? `one per subgroup of ${lanes}` : 'one per invocation'}.
 ${shared ? 'enable subgroups;' : ''}
 ${operands}
+${compensated ? COMPENSATED : ''}
 
 @compute @workgroup_size(${shared ? lanes : PRIVATE_TILES})
 fn main(
@@ -75,7 +106,7 @@ ${lines(loads, 2, h => `let row${h} = rowAt(matrix, row + (${h * lanes}u + lane)
   let ownColumn = columnTile * ${lanes * vectors}u + lane;
 ${lines(vectors, 2, j => `let column${j} = min(ownColumn + ${j * lanes}u, sizes.columnVectors - 1u);`)}
 ${lines(vectors, 2, j => `let initial${j} = startValue(matrix, column${j});`)}
-${lines(rows, 2, i => lines(vectors, 0, j => `var sum${i}_${j} = initial${j};`).replaceAll('\n', ' '))}
+${lines(rows, 2, i => lines(vectors, 0, j => declare(i, j)).replaceAll('\n', ' '))}
 
   let lastSegment = min((part + 1u) * sizes.segmentsPerPart, sizes.segments);
   for (var segment = part * sizes.segmentsPerPart; segment < lastSegment; segment++) {
@@ -93,7 +124,7 @@ ${lines(step, 0, multiplyAdd)}
   // Stored in a loop that compilers leave rolled (its count is not evident, the array is long): ${rows * vectors} inlined
   // stores in a row would take software adapters seconds to compile.
   var results: array<vec4f, ${Math.max(64, rows * vectors)}>;
-${lines(rows * vectors, 2, e => `results[${e}] = sum${Math.floor(e / vectors)}_${e % vectors};`)}
+${lines(rows * vectors, 2, e => `results[${e}] = ${result(Math.floor(e / vectors), e % vectors)};`)}
   let lastRow = min(row + ${rows}u, sizes.rows);
   for (var stored = row; stored < lastRow; stored++) {
 ${lines(vectors, 4, j => `store(part, matrix, stored, ownColumn + ${j * lanes}u, results[(stored - row) * ${vectors}u + ${j}u]);`)}

@@ -76,4 +76,15 @@ const registers: WgslVariant<MatmulParams> = {
     ),
 };
 
-export const matmulWgsl: readonly WgslVariant<MatmulParams>[] = [subgroups, workgroups, registers];
+/** Tiles of pairs, small because each takes twice the registers. */
+export const compensatedTile = registerTile({ lanes: 1, rows: 4, vectors: 1, wantedWorkgroups: 2, compensated: true });
+
+const compensated: WgslVariant<MatmulParams> = {
+  name: 'compensated',
+  precision: 'highest',
+  applies: () => true,
+  plan: (specs: readonly Spec[], params) =>
+    planContraction(matmulContraction(specs, params, { vectorsAlongK: false, copies: true }), compensatedTile),
+};
+
+export const matmulWgsl: readonly WgslVariant<MatmulParams>[] = [compensated, subgroups, workgroups, registers];

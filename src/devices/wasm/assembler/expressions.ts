@@ -1,7 +1,7 @@
 /**
  * Typed expressions. `x.add(y)` builds a tree; the function builder writes it out as stack code when a statement uses
  * it. A tree that is used twice is computed twice, so what is wanted twice goes through `f.let`. The classes are the
- * types: `I32` (also addresses), `F32`, and the two ways to read a 128-bit vector, `F32x4` and `I32x4`. Loads are
+ * types: `I32` (also addresses), `F32`, and the ways to read a 128-bit vector, `F32x4`, `I32x4` and `F64x2`. Loads are
  * methods of the address: `pointer.f32x4(16)` reads the vector 16 bytes after `pointer`.
  */
 import type { ByteWriter } from './encoding.ts';
@@ -191,6 +191,9 @@ export class I32 extends Expression {
   }
   f32x4(offset = 0): F32x4 {
     return new F32x4(this.#load(out => simd(out, 0), 2, offset));
+  }
+  f64x2(offset = 0): F64x2 {
+    return new F64x2(this.#load(out => simd(out, 0), 2, offset));
   }
   i32x4(offset = 0): I32x4 {
     return new I32x4(this.#load(out => simd(out, 0), 2, offset));
@@ -457,6 +460,46 @@ export class F32x4 extends Expression {
   bits(): I32x4 {
     return new I32x4(this.emit);
   }
+  /** Lanes 0 and 1 as float64. */
+  promoteLow(): F64x2 {
+    return new F64x2(this.#unary(0x5f));
+  }
+}
+
+/** Two float64: what sums are kept in where float32 is not enough. */
+export class F64x2 extends Expression {
+  #binary(opcode: number, other: F64x2): Emit {
+    return out => {
+      this.emit(out);
+      other.emit(out);
+      simd(out, opcode);
+    };
+  }
+  add(other: F64x2): F64x2 {
+    return new F64x2(this.#binary(0xf0, other));
+  }
+  sub(other: F64x2): F64x2 {
+    return new F64x2(this.#binary(0xf1, other));
+  }
+  mul(other: F64x2): F64x2 {
+    return new F64x2(this.#binary(0xf2, other));
+  }
+  div(other: F64x2): F64x2 {
+    return new F64x2(this.#binary(0xf3, other));
+  }
+  sqrt(): F64x2 {
+    return new F64x2(out => {
+      this.emit(out);
+      simd(out, 0xef);
+    });
+  }
+  /** Rounded to float32, in lanes 0 and 1; zeros above. */
+  demote(): F32x4 {
+    return new F32x4(out => {
+      this.emit(out);
+      simd(out, 0x5e);
+    });
+  }
 }
 
 export class I32x4 extends Expression {
@@ -617,3 +660,4 @@ export const i32: ValueType<I32> = { code: 0x7f, make: (emit, local) => new I32(
 export const f32: ValueType<F32> = { code: 0x7d, make: (emit, local) => new F32(emit, local) };
 export const f32x4: ValueType<F32x4> = { code: 0x7b, make: (emit, local) => new F32x4(emit, local) };
 export const i32x4: ValueType<I32x4> = { code: 0x7b, make: (emit, local) => new I32x4(emit, local) };
+export const f64x2: ValueType<F64x2> = { code: 0x7b, make: (emit, local) => new F64x2(emit, local) };

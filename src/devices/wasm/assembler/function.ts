@@ -4,14 +4,17 @@
  */
 import { ByteWriter } from './encoding.ts';
 import {
+  type Emit,
   type Expression,
   F32,
   F32x4,
+  F64x2,
   f32,
   f32x4,
+  f64x2,
   I32,
   type I32Like,
-  type I32x4,
+  I32x4,
   i32,
   i32x4,
   type ValueType,
@@ -28,6 +31,15 @@ export interface FunctionReference<R extends Expression = Expression> {
 
 const VOID_BLOCK = 0x40;
 const constant = (value: I32Like): I32 => (typeof value === 'number' ? I32.constant(value) : value);
+
+const TYPES: readonly (readonly [new (emit: Emit) => Expression, ValueType<any>])[] = [
+  [I32, i32],
+  [F32, f32],
+  [F32x4, f32x4],
+  [I32x4, i32x4],
+  [F64x2, f64x2],
+];
+const typeOf = <E extends Expression>(value: E): ValueType<E> => TYPES.find(([Type]) => value instanceof Type)![1];
 
 export class FunctionBuilder {
   readonly code = new ByteWriter();
@@ -49,8 +61,7 @@ export class FunctionBuilder {
 
   /** A variable that holds the value of an expression, computed here and once. */
   let<E extends Expression>(value: E): E {
-    const type = value instanceof I32 ? i32 : value instanceof F32 ? f32 : value instanceof F32x4 ? f32x4 : i32x4;
-    return this.local(type as unknown as ValueType<E>, value);
+    return this.local(typeOf(value), value);
   }
 
   set<E extends Expression>(variable: E, value: E | (E extends I32 ? number : never)): void {
@@ -66,7 +77,7 @@ export class FunctionBuilder {
   }
 
   /** Writes a value to `address + offset` (bytes); the value's type says how many bytes. */
-  store(address: I32, value: I32 | F32 | F32x4 | I32x4, offset = 0): void {
+  store(address: I32, value: I32 | F32 | F32x4 | I32x4 | F64x2, offset = 0): void {
     address.emit(this.code);
     value.emit(this.code);
     if (value instanceof I32) this.code.byte(0x36, 2);
