@@ -114,6 +114,26 @@ describe('weft train, then evaluate', () => {
     expect(elsewhere.stderr).toMatch(/other options/);
   });
 
+  test('--precision highest trains a run of its own, which --resume knows', async () => {
+    const precise = join(folder, 'precise');
+    const args = ['train', '--model', 'cnn', '--device', 'wasm', '--seed', '0', '--json', '--out', precise, ...TINY];
+    const { code, stdout, stderr } = await weft(...args, '--precision', 'highest');
+    expect(code, stderr).toBe(0);
+    const result = JSON.parse(stdout);
+    expect(result.adapter).toContain('highest precision');
+    const before = JSON.parse(readFileSync(join(out, 'metrics.json'), 'utf8'));
+    const losses = (history: { loss: number }[]) => history.map(({ loss }) => loss);
+    expect(losses(result.history)).not.toEqual(losses(before.history));
+    expect(Math.abs(result.history[0].loss / before.history[0].loss - 1)).toBeLessThan(1e-3);
+    const resumed = await weft(...args, '--resume');
+    expect(resumed.code, resumed.stderr).toBe(0);
+    expect(resumed.stderr).toMatch(/Device: .*highest precision/);
+
+    const wrong = await weft(...args, '--precision', 'double');
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(/Allowed choices are default, highest/);
+  });
+
   test.each([
     [['--widths', '4,8'], /leave out --widths/],
     [['--model', 'lenet5'], /is a cnn, not a lenet5/],
