@@ -4,6 +4,7 @@
 import {
   type F32,
   type F32x4,
+  type F64x2,
   type FunctionBuilder,
   type I32,
   type I32x4,
@@ -11,7 +12,7 @@ import {
   wasmProgram,
 } from '../../src/devices/wasm/assembler/module.ts';
 
-type Value = I32 | F32 | F32x4 | I32x4;
+type Value = I32 | F32 | F32x4 | I32x4 | F64x2;
 
 export const [X, Y, OUT] = [1024, 2048, 4096];
 let counter = 0;

@@ -3,10 +3,10 @@
  * `assembler-execution.ts`.
  */
 import { describe, expect, it } from 'vitest';
-import { F32x4, I32, I32x4, splat, splatI32 } from '../../src/devices/wasm/assembler/module.ts';
+import { F32x4, type F64x2, I32, I32x4, splat, splatI32 } from '../../src/devices/wasm/assembler/module.ts';
 import { nodeHost } from '../../src/devices/wasm/host.node.ts';
 import { hasRelaxedSimd } from '../../src/devices/wasm/relaxed-simd.ts';
-import { bits, canonical, FLOATS, INTEGERS, mask, vectorsOf, words } from './assembler-execution.ts';
+import { bits, canonical, execute, FLOATS, INTEGERS, mask, OUT, vectorsOf, words } from './assembler-execution.ts';
 
 describe('f32x4', () => {
   const operations: Record<string, [(a: F32x4, b: F32x4) => F32x4, (a: number, b: number) => number]> = {
@@ -122,6 +122,38 @@ function roundHalfToEven(value: number): number {
   const rounded = rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;
   return rounded === 0 && value < 0 ? -0 : rounded;
 }
+
+describe('f64x2', () => {
+  const operations: Record<string, [(a: F64x2, b: F64x2) => F64x2, (a: number, b: number) => number]> = {
+    add: [(a, b) => a.add(b), (a, b) => a + b],
+    sub: [(a, b) => a.sub(b), (a, b) => a - b],
+    mul: [(a, b) => a.mul(b), (a, b) => a * b],
+    div: [(a, b) => a.div(b), (a, b) => a / b],
+    sqrt: [a => a.sqrt(), Math.sqrt],
+  };
+  const x = [1, -0.1, 1e300, Number.POSITIVE_INFINITY, 0, Math.PI, Number.NaN, 4];
+  const y = [3, 0.2, 1e-200, 2, -0, Math.E, 1, Number.NEGATIVE_INFINITY];
+  for (const [name, [emit, expected]] of Object.entries(operations)) {
+    it(name, () => {
+      const buffer = execute(Float64Array.from(x), Float64Array.from(y), (f, px, py, out) => {
+        for (let at = 0; at < 8 * x.length; at += 16) f.store(out, f.let(emit(px.f64x2(at), f.let(py.f64x2(at)))), at);
+      });
+      expect([...new Float64Array(buffer, OUT, x.length)]).toEqual(x.map((a, i) => expected(a, y[i])));
+    });
+  }
+
+  it('from float32 and back: two lanes, rounded to nearest even', () => {
+    const values = [1 / 3, 1 + 2 ** -24, 1 + 3 * 2 ** -24, 1e300];
+    const halves = words(Float64Array.from(values), new Uint8Array(4), px => [
+      px.f64x2().demote(),
+      px.f64x2(16).demote(),
+    ]);
+    expect(halves.map(four => [...four])).toEqual([bits(values[0], values[1], 0, 0), bits(values[2], values[3], 0, 0)]);
+    const floats = Float32Array.of(0.1, -7, 99, 99);
+    const buffer = execute(floats, new Uint8Array(4), (f, px, _, out) => f.store(out, px.f32x4().promoteLow()));
+    expect([...new Float64Array(buffer, OUT, 2)]).toEqual([...floats.subarray(0, 2)]);
+  });
+});
 
 describe('i32x4', () => {
   const operations: Record<string, [(a: I32x4, b: I32x4) => I32x4, (a: number, b: number) => number]> = {

@@ -1,43 +1,34 @@
 /**
  * The training forward pass in float64, for devices of highest precision: plain sums of deviations from the first row and
- * of their squares, then y = x scale + shift, rounded once. Written for being right at a glance; two to three times slower
- * than the bands of `forward.wasm.ts`.
+ * of their squares, then y = x scale + shift, rounded once. Written for being right at a glance, not for speed: row by row,
+ * the sums in memory.
  */
 import { input, output, type Spec, scratch, type WasmVariant } from '../../devices/kernel.ts';
 import {
+  F32,
   type F32x4,
   type F64x2,
   type FunctionBuilder,
   f32,
-  f64x2,
   type I32,
   i32,
   type WasmProgram,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
+import { both, demote, type Pair, promote } from '../float64.wasm.ts';
 import { type BatchNormTrainParams, batchNormSizes } from './batchnorm.ts';
 import { grainOf, smaller } from './rows.wasm.ts';
 
-/** Four channels in float64: the first two, the last two. */
-type Pair = readonly [F64x2, F64x2];
-
-/** A vector of channels: four, or one where C is no multiple of four (then the other lanes are zeros and go nowhere). */
+/**
+ * A vector of channels: four, or one where C is no multiple of four. Then the other lanes are zeros: added to the sums of the
+ * channels that follow they change nothing, and what they leave in the table those channels write over.
+ */
 interface Channels {
   /** Byte offset of the first in a row of float32; twice that in one of float64. */
   readonly at: I32;
   load(row: I32): Pair;
   store(row: I32, value: F32x4): void;
 }
-
-const both = (make: (half: 0 | 1) => F64x2): Pair => [make(0), make(1)];
-const pairLocals = (f: FunctionBuilder): Pair => both(() => f.local(f64x2));
-
-function promote(f: FunctionBuilder, value: F32x4): Pair {
-  const whole = f.let(value);
-  return both(half => f.let((half === 0 ? whole : whole.shuffle(whole, 2, 3, 2, 3)).promoteLow()));
-}
-
-const demote = ([low, high]: Pair): F32x4 => low.demote().shuffle(high.demote(), 0, 1, 4, 5);
 
 /** Rows of float64 are padded to whole vectors, so that a single channel may take the room of four. */
 const paddedRow = (channels: number): number => (channels + 3) * 8;
@@ -123,14 +114,12 @@ function finishProgram(channels: number): WasmProgram {
     const numbers = { chunks: i32, count: f32, epsilon: f32, momentum: f32, keep: f32 };
     const parameters = { start: i32, end: i32, partials: i32, table: i32, ...arrays, ...numbers };
     m.function('run', parameters, (f, a) => {
-      const all = (value: typeof a.count): F64x2 => f.let(value.splat().promoteLow());
+      const all = (value: F32): F64x2 => f.let(value.splat().promoteLow());
       const [count, epsilon, momentum, keep] = [a.count, a.epsilon, a.momentum, a.keep].map(all);
+      const [zero, one] = [0, 1].map(value => all(F32.constant(value)));
       const others = all(a.count.sub(1).max(1));
-      const one = f.let(count.div(count));
       forEachVector(f, channels, vector => {
-        const totals = [pairLocals(f), pairLocals(f)];
-        const zero = f.let(one.sub(one));
-        for (const half of totals.flat()) f.set(half, zero);
+        const totals = [0, 1].map(() => both(() => f.let(zero)));
         const chunk = f.let(a.partials);
         f.repeat(a.chunks, () => {
           totals.forEach((total, part) => {
@@ -143,9 +132,9 @@ function finishProgram(channels: number): WasmProgram {
         const base = vector.load(a.x);
         const gamma = vector.load(a.gamma);
         const beta = vector.load(a.beta);
-        const lost = both(half => f.let(sum[half].div(count)));
-        const mean = both(half => f.let(base[half].add(lost[half])));
-        const deviations = both(half => f.let(squares[half].sub(sum[half].mul(lost[half]))));
+        const offset = both(half => f.let(sum[half].div(count)));
+        const mean = both(half => f.let(base[half].add(offset[half])));
+        const deviations = both(half => f.let(squares[half].sub(sum[half].mul(offset[half]))));
         const inverse = both(half => f.let(one.div(deviations[half].div(count).add(epsilon).sqrt())));
         const scale = both(half => f.let(gamma[half].mul(inverse[half])));
         const shift = both(half => beta[half].sub(mean[half].mul(scale[half])));

@@ -13,21 +13,16 @@
  * 12, step 16), the rows of a matrix as they lie (offsets i * row length, step 4) or, in a convolution, neighbouring
  * pixels (offsets i * channels) or taps.
  */
-import {
-  F32x4,
-  type F64x2,
-  type FunctionBuilder,
-  f32x4,
-  f64x2,
-  I32,
-  type I32Like,
-} from '../../devices/wasm/assembler/module.ts';
+import { F32x4, type FunctionBuilder, I32, type I32Like } from '../../devices/wasm/assembler/module.ts';
+import { Float32Sums, Float64Sums, type Sums } from './sums.wasm.ts';
 
 /** Rows and columns of the tile that fills the register file. */
 export const TILE_ROWS = 4;
 export const TILE_COLUMNS = 8;
 /** Bytes of one stored 4 x 8 tile. */
 export const TILE_BYTES = TILE_ROWS * TILE_COLUMNS * 4;
+/** Bytes of one row of a tile that was put aside. */
+export const savedRowBytes = (float64: boolean): number => TILE_COLUMNS * (float64 ? 8 : 4);
 
 /** The smaller of two signed integers. */
 export function minimum(a: I32, b: I32Like): I32 {
@@ -42,108 +37,8 @@ export interface TileOptions {
   readonly vectors?: number;
   /** Fused multiply-add through relaxed SIMD. */
   readonly relaxed: boolean;
-  /** Sums in float64, products exact: one rounding in all, at a third to a quarter of the speed. */
+  /** Sums in float64: rounded once, at a third to a quarter of the speed. */
   readonly float64?: boolean;
-}
-
-/** Bytes of one row of saved sums. */
-export const savedRowBytes = (float64: boolean): number => TILE_COLUMNS * (float64 ? 8 : 4);
-
-/** The sums of a tile: what is added and kept where, seen from outside as float32, saved as they are. */
-interface Sums {
-  /** Bytes of a saved vector. */
-  readonly bytes: number;
-  save(row: number, vector: number, address: I32, offset: number): void;
-  restore(row: number, vector: number, address: I32, offset: number): void;
-  addSaved(row: number, vector: number, address: I32, offset: number): void;
-  get(row: number, vector: number): F32x4;
-  set(row: number, vector: number, value: F32x4): void;
-  /** Adds rows[i] * columns to the sums of every row. */
-  addProducts(rows: readonly F32x4[], vector: number, columns: F32x4): void;
-}
-
-class Float32Sums implements Sums {
-  readonly bytes = 16;
-  readonly #f: FunctionBuilder;
-  readonly #relaxed: boolean;
-  readonly #sums: readonly (readonly F32x4[])[];
-
-  constructor(f: FunctionBuilder, rows: number, vectors: number, relaxed: boolean) {
-    this.#f = f;
-    this.#relaxed = relaxed;
-    this.#sums = Array.from({ length: rows }, () => Array.from({ length: vectors }, () => f.local(f32x4)));
-  }
-  save(row: number, vector: number, address: I32, offset: number): void {
-    this.#f.store(address, this.#sums[row][vector], offset);
-  }
-  restore(row: number, vector: number, address: I32, offset: number): void {
-    this.set(row, vector, address.f32x4(offset));
-  }
-  addSaved(row: number, vector: number, address: I32, offset: number): void {
-    this.set(row, vector, this.get(row, vector).add(address.f32x4(offset)));
-  }
-  get(row: number, vector: number): F32x4 {
-    return this.#sums[row][vector];
-  }
-  set(row: number, vector: number, value: F32x4): void {
-    this.#f.set(this.#sums[row][vector], value);
-  }
-  addProducts(rows: readonly F32x4[], vector: number, columns: F32x4): void {
-    rows.forEach((row, i) => {
-      this.set(i, vector, row.multiplyAdd(columns, this.#sums[i][vector], this.#relaxed));
-    });
-  }
-}
-
-/** The product of two float32 has 48 digits, which float64 holds: nothing is rounded but the sum, in its 53rd. */
-class Float64Sums implements Sums {
-  readonly bytes = 32;
-  readonly #f: FunctionBuilder;
-  /** [row][vector][columns 0 and 1, columns 2 and 3] */
-  readonly #sums: readonly (readonly (readonly F64x2[])[])[];
-
-  constructor(f: FunctionBuilder, rows: number, vectors: number) {
-    this.#f = f;
-    const pair = () => [f.local(f64x2), f.local(f64x2)];
-    this.#sums = Array.from({ length: rows }, () => Array.from({ length: vectors }, pair));
-  }
-  save(row: number, vector: number, address: I32, offset: number): void {
-    this.#sums[row][vector].forEach((sum, h) => {
-      this.#f.store(address, sum, offset + 16 * h);
-    });
-  }
-  restore(row: number, vector: number, address: I32, offset: number): void {
-    this.#sums[row][vector].forEach((sum, h) => {
-      this.#f.set(sum, address.f64x2(offset + 16 * h));
-    });
-  }
-  addSaved(row: number, vector: number, address: I32, offset: number): void {
-    this.#sums[row][vector].forEach((sum, h) => {
-      this.#f.set(sum, sum.add(address.f64x2(offset + 16 * h)));
-    });
-  }
-  get(row: number, vector: number): F32x4 {
-    const [low, high] = this.#sums[row][vector];
-    return low.demote().shuffle(high.demote(), 0, 1, 4, 5);
-  }
-  set(row: number, vector: number, value: F32x4): void {
-    this.#halves(value).forEach((half, h) => {
-      this.#f.set(this.#sums[row][vector][h], half);
-    });
-  }
-  addProducts(rows: readonly F32x4[], vector: number, columns: F32x4): void {
-    const halves = this.#halves(columns);
-    rows.forEach((row, i) => {
-      const factor = this.#f.let(row.promoteLow()); // a broadcast: its lanes are all the same
-      this.#sums[i][vector].forEach((sum, h) => {
-        this.#f.set(sum, sum.add(factor.mul(halves[h])));
-      });
-    });
-  }
-  #halves(value: F32x4): F64x2[] {
-    const whole = this.#f.let(value);
-    return [this.#f.let(whole.promoteLow()), this.#f.let(whole.shuffle(whole, 2, 3, 2, 3).promoteLow())];
-  }
 }
 
 /** One contraction: how far the pointers move with each k. */
@@ -187,7 +82,7 @@ export class RegisterTile {
     this.#each((i, j) => this.#sums.set(i, j, address.f32x4(16 * j)));
   }
 
-  /** Puts the sums aside, `savedRowBytes` for each row, to go on with them later. */
+  /** Puts the sums aside as they are (`savedRowBytes` for each row), to go on with them later. */
   save(address: I32): void {
     this.#eachSaved((i, j, offset) => this.#sums.save(i, j, address, offset));
   }
