@@ -69,17 +69,17 @@ function forEachVector(
 }
 
 function variant<P>(
-  programOf: (params: P) => WasmProgram,
+  programOf: (params: P, relaxed: boolean) => WasmProgram,
   lengthOf: (specs: readonly Spec[], params: P) => number,
   argumentsOf: (params: P) => readonly WasmArgument[],
 ): WasmVariant<P> {
   return {
     name: 'vector',
     applies: () => true,
-    plan(specs, params) {
+    plan(specs, params, { relaxedSimd }) {
       const length = lengthOf(specs, params);
       const args = [length, ...argumentsOf(params)];
-      const program = programOf(params);
+      const program = programOf(params, relaxedSimd);
       return { passes: [{ program, entry: 'run', tasks: Math.ceil(length / (4 * VECTORS)), args, grain: GRAIN }] };
     },
   };
@@ -124,36 +124,43 @@ export const sgdStepWasm: readonly WasmVariant<SgdParams>[] = [
   ),
 ];
 
-const adam = wasmProgram('adamStep', m => {
-  const arrays = { gradient: i32, hyper: i32, parameter: i32, mean: i32, square: i32 };
-  const decays = { beta1: f32, rest1: f32, beta2: f32, rest2: f32 };
-  m.function('run', { ...range, ...arrays, ...decays, epsilon: f32, penalty: f32, shrinkage: f32 }, (f, args) => {
-    const { hyper } = args;
-    const [beta1, rest1, beta2, rest2] = [args.beta1, args.rest1, args.beta2, args.rest2].map(x => f.let(x.splat()));
-    const rate = f.let(hyper.f32().div(hyper.f32(4)).splat());
-    const rootScale = f.let(F32.constant(1).div(hyper.f32(8).sqrt()).splat());
-    const epsilon = f.let(args.epsilon.splat());
-    const penalty = f.let(args.penalty.splat());
-    const shrinkage = f.let(hyper.f32().mul(args.shrinkage).splat());
-    const updates = [args.parameter, args.mean, args.square];
-    forEachVector(f, args, [args.gradient], updates, ([gradient], [p, mean, square]) => {
-      const g = f.let(gradient.add(penalty.mul(p)));
-      const first = f.let(beta1.mul(mean).add(rest1.mul(g)));
-      const second = f.let(beta2.mul(square).add(rest2.mul(g.mul(g))));
-      const step = rate.mul(first).div(second.sqrt().mul(rootScale).add(epsilon));
-      return [p.sub(shrinkage.mul(p)).sub(step), first, second];
+/** Weight decay is part of the gradient (Adam), apart from it (AdamW, `decoupled`), or none: then it costs no register. */
+const adam = (decay: 'coupled' | 'decoupled' | 'none', relaxed: boolean): WasmProgram =>
+  wasmProgram(`adamStep ${decay} ${relaxed}`, m => {
+    const arrays = { gradient: i32, hyper: i32, parameter: i32, mean: i32, square: i32 };
+    const decays = { beta1: f32, rest1: f32, beta2: f32, rest2: f32 };
+    m.function('run', { ...range, ...arrays, ...decays, epsilon: f32, weightDecay: f32 }, (f, args) => {
+      const { hyper } = args;
+      const [beta1, rest1, beta2, rest2] = [args.beta1, args.rest1, args.beta2, args.rest2].map(x => f.let(x.splat()));
+      const minusRate = f.let(
+        F32.constant(0)
+          .sub(hyper.f32().div(hyper.f32(4)))
+          .splat(),
+      );
+      const rootScale = f.let(F32.constant(1).div(hyper.f32(8).sqrt()).splat());
+      const epsilon = f.let(args.epsilon.splat());
+      const penalty = f.let(args.weightDecay.splat());
+      const minusShrinkage = f.let(F32.constant(0).sub(hyper.f32().mul(args.weightDecay)).splat());
+      const updates = [args.parameter, args.mean, args.square];
+      forEachVector(f, args, [args.gradient], updates, ([gradient], [p, mean, square]) => {
+        const g = decay === 'coupled' ? f.let(penalty.multiplyAdd(p, gradient, relaxed)) : gradient;
+        const first = f.let(beta1.multiplyAdd(mean, rest1.mul(g), relaxed));
+        const second = f.let(beta2.multiplyAdd(square, rest2.mul(g.mul(g)), relaxed));
+        const step = first.div(second.sqrt().multiplyAdd(rootScale, epsilon, relaxed));
+        const kept = decay === 'decoupled' ? minusShrinkage.multiplyAdd(p, p, relaxed) : p;
+        return [minusRate.multiplyAdd(step, kept, relaxed), first, second];
+      });
     });
   });
-});
 
 export const adamStepWasm: readonly WasmVariant<AdamParams>[] = [
   variant(
-    () => adam,
+    ({ weightDecay, decoupled }, relaxed) =>
+      adam(weightDecay === 0 ? 'none' : decoupled ? 'decoupled' : 'coupled', relaxed),
     ofFirstInput,
-    ({ beta1, beta2, epsilon, weightDecay, decoupled }) => [
+    ({ beta1, beta2, epsilon, weightDecay }) => [
       ...[input(0), input(1), output(0), output(1), output(2)],
-      ...[beta1, 1 - beta1, beta2, 1 - beta2, epsilon],
-      ...(decoupled ? [0, weightDecay] : [weightDecay, 0]),
+      ...[beta1, 1 - beta1, beta2, 1 - beta2, epsilon, weightDecay],
     ],
   ),
 ];
