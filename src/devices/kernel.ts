@@ -55,8 +55,8 @@ export const scratch = (index: number): Slot => ({ kind: 'scratch', index });
 /**
  * How sums are rounded on a device that stores float32. `default`: as is fastest, Winograd's transforms included.
  * `highest`: matrix products, convolutions and their gradients add up beyond float32 (float64 on wasm, pairs of float32 on
- * webgpu) and round once, and batch norm in training takes the mean of a batch beyond float32. Five to seven times
- * slower: for telling rounding from mistakes, and for following another program's run.
+ * webgpu) and round once, and so does batch norm's forward pass in training. Five to seven times slower: for telling
+ * rounding from mistakes, and for following another program's run.
  */
 export type Precision = 'default' | 'highest';
 

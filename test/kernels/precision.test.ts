@@ -156,18 +156,17 @@ for (const { name, device } of await openTestDevices(opener('highest'))) {
       const one = call(batchNormTrain, params, floats([32, 21, 21, channels], 0.7), vector(1.5), vector(0.25));
       const actual = await compute(device!, one);
       const expected = referenceOf(one);
-      const bound = device!.kind === 'wasm' ? 5e-9 : 1e-7; // float64, and the mean in two passes of float32
       let near = 0;
       let bias = 0;
       for (const [i, y] of actual[0].entries()) {
         const wanted = expected[0][i];
-        expect(Math.abs(y - wanted)).toBeLessThan(bound + 3e-7 * Math.abs(wanted));
+        expect(Math.abs(y - wanted)).toBeLessThan(1e-9 + 6.1e-8 * Math.abs(wanted));
         if (Math.abs(wanted) > 0.05) continue;
         near++;
         bias += y - wanted;
       }
       expect(near).toBeGreaterThan(500);
-      expect(Math.abs(bias / near)).toBeLessThan(bound);
+      expect(Math.abs(bias / near)).toBeLessThan(1e-9);
       for (const output of [1, 2, 3, 4]) {
         for (const [c, value] of actual[output].entries()) {
           expect(Math.abs(value - expected[output][c])).toBeLessThan(3e-7 * Math.abs(expected[output][c]) + 1e-9);

@@ -12,7 +12,6 @@ import {
   scratch,
   type WebGpuAdapterInfo,
   type WgslPass,
-  type WgslPlan,
   type WgslVariant,
 } from '../../devices/kernel.ts';
 import { linearGrid } from '../../devices/webgpu/dispatch.ts';
@@ -24,6 +23,7 @@ import {
   type BatchNormTrainParams,
   batchNormSizes,
 } from './batchnorm.ts';
+import { finishPairsSource, normalizePairsSource, pairSumsSource } from './pairs.wgsl.ts';
 import {
   finishGradientSource,
   finishStatisticsSource,
@@ -101,56 +101,81 @@ function elementwisePass(layout: Layout, { source, bindings, numbers = [] }: Ele
 
 const present = (...slots: (Slot | undefined | false)[]): Slot[] => slots.filter(slot => !!slot) as Slot[];
 
-/** Statistics, once or (`twice`) again from the first mean, then the normalisation. */
-function trainPlan(
-  specs: readonly Spec[],
-  { epsilon, momentum, activation }: BatchNormTrainParams,
-  adapter: WebGpuAdapterInfo,
-  twice: boolean,
-): WgslPlan {
-  const layout = layoutOf(specs, adapter);
-  const { count, columns, chunks, chunkRows } = layout;
-  const [partials, table] = [scratch(0), scratch(1)];
-  const residual = specs.length > 3;
-  const statistics = (again: boolean, share: number): WgslPass[] => [
-    {
-      source: statisticsSource(layout, again),
-      bindings: present(input(0), partials, again && table),
-      uniforms: uniforms([count, columns, chunkRows, chunks]),
-      workgroups: [columnGroups(layout), chunks, 1],
-    },
-    {
-      source: finishStatisticsSource(layout),
-      bindings: [partials, input(1), input(2), output(1), output(2), output(3), output(4), table],
-      uniforms: uniforms([count, columns, chunkRows, chunks, f32Bits(epsilon), f32Bits(share), f32Bits(1 - share)]),
-      workgroups: [columnGroups(layout), 1, 1],
-    },
-  ];
-  return {
-    scratch: [partialsSpec(layout), tableSpec(layout)],
-    passes: [
-      // The running statistics take their share once, at the end; the table's first row is the mean.
-      ...statistics(false, twice ? 0 : momentum),
-      ...(twice ? statistics(true, momentum) : []),
-      elementwisePass(layout, {
-        source: vector => normalizeSource({ vector, residual, relu: activation === 'relu', fixed: false }),
-        bindings: present(input(0), residual && input(3), output(0), table),
-      }),
-    ],
-  };
-}
-
 const train: WgslVariant<BatchNormTrainParams> = {
   name: 'tree',
   applies: () => true,
-  plan: (specs, params, adapter) => trainPlan(specs, params, adapter, false),
+  plan(specs, { epsilon, momentum, activation }, adapter) {
+    const layout = layoutOf(specs, adapter);
+    const { count, columns, chunks, chunkRows } = layout;
+    const [partials, table] = [scratch(0), scratch(1)];
+    const residual = specs.length > 3;
+    return {
+      scratch: [partialsSpec(layout), tableSpec(layout)],
+      passes: [
+        {
+          source: statisticsSource(layout),
+          bindings: [input(0), partials],
+          uniforms: uniforms([count, columns, chunkRows, chunks]),
+          workgroups: [columnGroups(layout), chunks, 1],
+        },
+        {
+          source: finishStatisticsSource(layout),
+          bindings: [partials, input(1), input(2), output(1), output(2), output(3), output(4), table],
+          uniforms: uniforms([
+            count,
+            columns,
+            chunkRows,
+            chunks,
+            f32Bits(epsilon),
+            f32Bits(momentum),
+            f32Bits(1 - momentum),
+          ]),
+          workgroups: [columnGroups(layout), 1, 1],
+        },
+        elementwisePass(layout, {
+          source: vector => normalizeSource({ vector, residual, relu: activation === 'relu', fixed: false }),
+          bindings: present(input(0), residual && input(3), output(0), table),
+        }),
+      ],
+    };
+  },
 };
 
-const trainTwice: WgslVariant<BatchNormTrainParams> = {
-  name: 'twice',
+const trainPairs: WgslVariant<BatchNormTrainParams> = {
+  name: 'pairs',
   precision: 'highest',
   applies: () => true,
-  plan: (specs, params, adapter) => trainPlan(specs, params, adapter, true),
+  plan(specs, { epsilon, momentum, activation }, adapter) {
+    const layout = layoutOf(specs, adapter);
+    const { count, columns, chunks, chunkRows, vector } = layout;
+    const [partials, table] = [scratch(0), scratch(1)];
+    const residual = specs.length > 3;
+    const width = columns * (vector ? 4 : 1);
+    return {
+      scratch: [
+        { shape: [4 * chunks, width], dtype: 'float32' },
+        { shape: [4, width], dtype: 'float32' },
+      ],
+      passes: [
+        {
+          source: pairSumsSource(layout),
+          bindings: [input(0), partials],
+          uniforms: uniforms([count, columns, chunkRows]),
+          workgroups: [columnGroups(layout), chunks, 1],
+        },
+        {
+          source: finishPairsSource(layout),
+          bindings: [partials, input(0), input(1), output(1), output(2), output(3), output(4), table],
+          uniforms: uniforms([count, columns, chunks, f32Bits(epsilon), f32Bits(momentum), f32Bits(1 - momentum)]),
+          workgroups: [columnGroups(layout), 1, 1],
+        },
+        elementwisePass(layout, {
+          source: vector => normalizePairsSource({ vector, residual, relu: activation === 'relu' }),
+          bindings: present(input(0), residual && input(3), output(0), input(2), table),
+        }),
+      ],
+    };
+  },
 };
 
 const evaluate: WgslVariant<BatchNormEvalParams> = {
@@ -224,7 +249,7 @@ const evalGradient: WgslVariant<BatchNormEvalGradientParams> = {
   },
 };
 
-export const batchNormTrainWgsl = [trainTwice, train];
+export const batchNormTrainWgsl = [trainPairs, train];
 export const batchNormEvalWgsl = [evaluate];
 export const batchNormTrainGradientWgsl = [trainGradient];
 export const batchNormEvalGradientWgsl = [evalGradient];

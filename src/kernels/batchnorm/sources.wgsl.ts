@@ -11,11 +11,11 @@ export interface ReductionShape {
   readonly rowLanes: number;
 }
 
-const types = (vector: boolean): string =>
+export const types = (vector: boolean): string =>
   vector ? 'alias T = vec4f;\nalias Bits = vec4u;' : 'alias T = f32;\nalias Bits = u32;';
 
 /** Joins the results of all row lanes into those of row lane 0; `join` adds lane `b`'s to lane `a`'s. */
-const tree = (rowLanes: number, join: string): string => /* wgsl */ `
+export const tree = (rowLanes: number, join: string): string => /* wgsl */ `
   workgroupBarrier();
   for (var half = ${rowLanes / 2}u; half > 0u; half /= 2u) {
     if (rowLane < half) {
@@ -26,19 +26,19 @@ const tree = (rowLanes: number, join: string): string => /* wgsl */ `
     workgroupBarrier();
   }`;
 
-const laneIndices = ({ columnLanes }: ReductionShape): string => /* wgsl */ `
+export const laneIndices = ({ columnLanes }: ReductionShape): string => /* wgsl */ `
   let columnLane = local % ${columnLanes}u;
   let rowLane = local / ${columnLanes}u;
   let column = group.x * ${columnLanes}u + columnLane;
   let live = column < sizes.columns;`;
 
-const header = ({ vector, columnLanes, rowLanes }: ReductionShape): string => /* wgsl */ `
+export const header = ({ vector, columnLanes, rowLanes }: ReductionShape): string => /* wgsl */ `
 ${types(vector)}
 const COLUMNS = ${columnLanes}u;
 const ROWS = ${rowLanes}u;
 const LANES = ${columnLanes * rowLanes}u;`;
 
-const entry = ({ columnLanes, rowLanes }: ReductionShape): string => /* wgsl */ `
+export const entry = ({ columnLanes, rowLanes }: ReductionShape): string => /* wgsl */ `
 @compute @workgroup_size(${columnLanes * rowLanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32)`;
 
@@ -62,17 +62,15 @@ fn join(a: u32, b: u32) {
 }`;
 
 /**
- * partials [chunks, 2, C]: mean (less the channel's base, so that a large common offset costs no digits) and sum of squared
- * deviations of every stretch of rows; then those bases [C]. The base is the channel's first value, or, where the
- * statistics are taken `again` to have the mean's last digits, the mean that the first time gave (in the table).
+ * partials [chunks, 2, C]: mean (less the channel's first value, so that a large common offset costs no digits) and sum of
+ * squared deviations of every stretch of rows; then those first values [C].
  */
-export function statisticsSource(shape: ReductionShape, again: boolean): string {
+export function statisticsSource(shape: ReductionShape): string {
   return /* wgsl */ `${header(shape)}
 struct Sizes { count: u32, columns: u32, chunkRows: u32, chunks: u32 }
 @group(0) @binding(0) var<storage, read> x: array<T>;
 @group(0) @binding(1) var<storage, read_write> partials: array<T>;
-${again ? '@group(0) @binding(2) var<storage, read_write> table: array<T>;' : ''}
-@group(0) @binding(${again ? 3 : 2}) var<uniform> sizes: Sizes;
+@group(0) @binding(2) var<uniform> sizes: Sizes;
 ${momentsMemory}
 ${entry(shape)} {
   ${laneIndices(shape)}
@@ -82,9 +80,8 @@ ${entry(shape)} {
   means[local] = T(0.0);
   squares[local] = T(0.0);
   if (live && first < end) {
-    let base = ${again ? 'table' : 'x'}[column];
     // Deviations from the lane's own first value: what is subtracted below is no larger than what is wanted.
-    let shift = ${again ? 'base' : 'x[first * sizes.columns + column]'};
+    let shift = x[first * sizes.columns + column];
     var sum = T(0.0);
     var sumSquares = T(0.0);
     var n = 0.0;
@@ -95,7 +92,7 @@ ${entry(shape)} {
       n += 1.0;
     }
     counts[local] = n;
-    means[local] = (shift - base) + sum / n;
+    means[local] = (shift - x[column]) + sum / n;
     squares[local] = sumSquares - sum * (sum / n);
   }
   ${tree(shape.rowLanes, 'join(a, b);')}
@@ -103,7 +100,7 @@ ${entry(shape)} {
     let at = group.y * 2u * sizes.columns + column;
     partials[at] = means[local];
     partials[at + sizes.columns] = squares[local];
-    if (group.y == 0u) { partials[2u * sizes.chunks * sizes.columns + column] = ${again ? 'table' : 'x'}[column]; }
+    if (group.y == 0u) { partials[2u * sizes.chunks * sizes.columns + column] = x[column]; }
   }
 }`;
 }
@@ -165,7 +162,8 @@ ${entry(shape)} {
 }
 
 /** Below zero and not NaN, by its bits: comparisons with NaN may be folded away. */
-const isNegative = (value: string): string => `(bitcast<Bits>(${value}) - Bits(0x80000000u)) <= Bits(0x7f800000u)`;
+export const isNegative = (value: string): string =>
+  `(bitcast<Bits>(${value}) - Bits(0x80000000u)) <= Bits(0x7f800000u)`;
 
 /** The ReLU's gradient: dy where y is positive (or NaN). */
 const openGradient = (dy: string, y: string): string => `select(${dy}, T(0.0), ${y} <= T(0.0))`;
@@ -260,6 +258,8 @@ interface Body {
   readonly vector: boolean;
   readonly bindings: readonly string[];
   readonly numbers: string;
+  /** Declared after the bindings. */
+  readonly functions?: string;
   readonly column: string;
   readonly element: string;
 }
@@ -325,13 +325,13 @@ export function inputGradientSource(options: {
 }
 
 /** Several rows of one column to an invocation, rowStep rows apart, so that neighbours read neighbours. */
-function elementwise({ vector, bindings, numbers, column, element }: Body): string {
+export function elementwise({ vector, bindings, numbers, functions = '', column, element }: Body): string {
   return /* wgsl */ `
 ${types(vector)}
 struct Sizes { count: u32, columns: u32, rowStep: u32${numbers} }
 ${bindings.map((binding, i) => `@group(0) @binding(${i}) var<storage, ${binding}: array<T>;`).join('\n')}
 @group(0) @binding(${bindings.length}) var<uniform> sizes: Sizes;
-
+${functions}
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let thread = id.x + id.y * (groups.x * 64u);

@@ -25,8 +25,8 @@
 import { type Slot, type Spec, scratch, type WgslPass, type WgslPlan } from '../../devices/kernel.ts';
 import { linearGrid, linearIndex } from '../../devices/webgpu/dispatch.ts';
 import { uniforms } from '../../devices/webgpu/uniforms.ts';
+import { pairSums } from '../pairs.wgsl.ts';
 import type { FusedActivation } from './matmul.ts';
-import { pairs } from './pairs.wgsl.ts';
 
 export interface Contraction {
   readonly matrices: number;
@@ -198,7 +198,7 @@ struct Sizes {
 ${bias ? `@group(0) @binding(2) var<storage, read> bias: array<${type}>;` : ''}
 @group(0) @binding(${bias ? 3 : 2}) var<uniform> sizes: Sizes;
 ${activation === 'relu' ? RELU : ''}
-${compensated ? pairs(type, 'sizes.parts >> 31u') : ''}
+${compensated ? pairSums(type, 'sizes.parts >> 31u') : ''}
 
 @compute @workgroup_size(${SUM_WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

@@ -4,10 +4,11 @@
  * each lane owns other columns. On software adapters, where a broadcast is one shuffle of a CPU vector and every load costs
  * dozens of instructions, this is several times faster than workgroup memory, which there is just another array.
  *
- * Compensated tiles keep every sum as a pair of float32 (pairs.wgsl.ts) and round it once, at the end: WGSL has no float64.
+ * Compensated tiles keep every sum as a pair of float32 (../pairs.wgsl.ts) and round it once, at the end: WGSL has no float64.
  */
+
+import { pairSums } from '../pairs.wgsl.ts';
 import { type Contraction, lines, type TileStrategy } from './matmul.contraction.wgsl.ts';
-import { pairs } from './pairs.wgsl.ts';
 
 export interface RegisterTile {
   /** Invocations that share a tile: 1, or the subgroup's size. */
@@ -20,24 +21,6 @@ export interface RegisterTile {
   /** Sums as pairs, about sixteen times as much arithmetic. */
   readonly compensated?: boolean;
 }
-
-/** The product is cut into one that is exact (12 digits by 12) and a rest small enough to be rounded. */
-const COMPENSATED = /* wgsl */ `${pairs('vec4f', 'sizes.parts >> 31u')}
-
-fn upper(value: vec4f) -> vec4f {
-  return bitcast<vec4f>(bitcast<vec4u>(value) & vec4u(0xfffff000u));
-}
-
-// sum + low += s * b
-fn addProduct(sum: ptr<function, vec4f>, low: ptr<function, vec4f>, s: f32, b: vec4f) {
-  let factor = vec4f(s);
-  let s0 = upper(factor);
-  let s1 = factor - s0;
-  let b0 = upper(b);
-  let b1 = b - b0;
-  addTo(sum, low, s0 * b0);
-  *low += s0 * b1 + s1 * b0 + s1 * b1;
-}`;
 
 /** Invocations of a workgroup whose tiles are private. */
 const PRIVATE_TILES = 32;
@@ -69,7 +52,7 @@ function registerTileSource(tile: RegisterTile, contraction: Contraction, operan
     return shared ? `subgroupBroadcast(${own}, ${Math.floor(row / rowsPerLoad) % lanes}u)` : own;
   };
   const add = (i: number, j: number): string =>
-    compensated ? `addProduct(&sum${i}_${j}, &low${i}_${j}, s${i}, b${j});` : `sum${i}_${j} += s${i} * b${j};`;
+    compensated ? `addProduct(&sum${i}_${j}, &low${i}_${j}, vec4f(s${i}), b${j});` : `sum${i}_${j} += s${i} * b${j};`;
   const declare = (i: number, j: number): string =>
     `var sum${i}_${j} = initial${j};${compensated ? ` var low${i}_${j} = vec4f();` : ''}`;
   const result = (i: number, j: number): string =>
@@ -83,7 +66,7 @@ ${lines(rows, 8, i => `let s${i} = ${elementOfA(i, q)}; ${lines(vectors, 0, j =>
   return /* wgsl */ `// Register tiles of ${rows} rows x ${lanes * vectors * 4} columns, ${shared ? `one per subgroup of ${lanes}` : 'one per invocation'}.
 ${shared ? 'enable subgroups;' : ''}
 ${operands}
-${compensated ? COMPENSATED : ''}
+${compensated ? pairSums('vec4f', 'sizes.parts >> 31u') : ''}
 
 @compute @workgroup_size(${shared ? lanes : PRIVATE_TILES})
 fn main(
