@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import type { Device } from '../devices/device.ts';
 import { type OpenOptions, openOptionsLike } from '../devices/open.ts';
+import { precisionOf } from '../devices/variants.ts';
 import type { EvaluationResult } from '../report/study/evaluation.ts';
 import { writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { type SharedOptions, withSharedOptions } from './options.ts';
@@ -73,7 +75,7 @@ async function study(options: RunOptions, out: string, session: Session): Promis
   const { seed, data, limit, photos } = options;
   const { device, progress, signal } = session;
   const profile = profileNamed(options.profile, limit);
-  const command = commandLine(options, out, device.kind);
+  const command = commandLine(options, out, device);
   const config: StudyConfig = {
     ...{ command, version: VERSION, profile, seed },
     ...{ device: device.kind, adapter: device.info.adapter, description: device.info.description },
@@ -131,8 +133,9 @@ function parseConfig(text: string): { device: 'webgpu' | 'wasm' | 'reference'; a
 }
 
 /** The command that makes this study again. */
-function commandLine({ profile, seed, limit, data, photos }: RunOptions, out: string, device: string): string {
-  const parts = ['npx weft run', `--profile ${profile}`, `--seed ${seed}`, `--device ${device}`];
+function commandLine({ profile, seed, limit, data, photos }: RunOptions, out: string, { kind, info }: Device): string {
+  const parts = ['npx weft run', `--profile ${profile}`, `--seed ${seed}`, `--device ${kind}`];
+  if (precisionOf(info.adapter) === 'highest') parts.push('--precision highest');
   if (limit !== undefined) parts.push(`--limit ${limit}`);
   if (data !== undefined) parts.push(`--data ${data}`);
   if (photos !== undefined) parts.push(`--photos ${photos}`);
