@@ -90,7 +90,7 @@ function rowTiles({ kernelHeight, kernelWidth, channelsIn, unrolled }: Tiling): 
   return unrolled ? Math.ceil((taps * channelsIn) / TILE_ROWS) : taps * Math.ceil(channelsIn / TILE_ROWS);
 }
 
-const tileBytes = ({ float64 }: Arithmetic | Tiling): number => TILE_ROWS * savedRowBytes(float64);
+const tileBytes = ({ float64 }: Pick<Layout, 'float64'>): number => TILE_ROWS * savedRowBytes(float64);
 
 /** One part's sums: [group][row tile][panel][4][8]. */
 const partBytes = (tiling: Tiling): number => tiling.groups * rowTiles(tiling) * tiling.panels * tileBytes(tiling);
