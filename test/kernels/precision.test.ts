@@ -1,7 +1,7 @@
 /**
  * Devices of highest precision round a sum once: what they give is the float64 reference rounded to float32, in all but a
  * few elements per hundred (where the float64 or the pair of float32 lay within its own rounding of a tie), and never
- * further away than one unit. The same on a device of default precision would fail, which is tested as well.
+ * further away than one unit of the largest. The same on a device of default precision would fail, which is tested as well.
  */
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Device } from '../../src/devices/device.ts';

@@ -37,7 +37,7 @@ export interface TileOptions {
   readonly vectors?: number;
   /** Fused multiply-add through relaxed SIMD. */
   readonly relaxed: boolean;
-  /** Sums in float64: rounded once, at a third to a quarter of the speed. */
+  /** Sums in float64: rounded once, at about a quarter of the speed. */
   readonly float64?: boolean;
 }
 
