@@ -5,21 +5,13 @@
  */
 import { type Bound, rooflineTime } from '../src/kernels/ceilings/roofline.ts';
 import { type Ceilings, peakRate, rooflineOf } from './ceilings.ts';
-import { type Results, type Row, reasonOf, timingOf } from './results.ts';
+import { COMPILED } from './networks/inference.ts';
+import { type Results, type Row, reasonOf, timingOf, type Verdict } from './results.ts';
 import type { Timing } from './statistics.ts';
 import { TRIAD } from './triad.ts';
 
 /** GFLOP/s of the machine that the absolute figures were set on (2 threads, multiply-adds of 128 bit). */
 const REFERENCE_PEAK = 134;
-
-export interface Verdict {
-  readonly what: string;
-  readonly gate: string;
-  readonly goal: string;
-  readonly measured: string;
-  /** `no gate`: only a goal was set, and it is not reached. */
-  readonly verdict: 'goal' | 'gate' | 'missed' | 'no gate' | 'not measured';
-}
 
 type Measured = { readonly value: number; readonly text: string } | { readonly missing: string };
 
@@ -92,6 +84,7 @@ function ratio(
   gate: number | undefined,
   goal: number | undefined,
   atMost?: boolean,
+  ours = 'weft',
 ): Gate {
   return {
     what,
@@ -100,17 +93,21 @@ function ratio(
     atMost,
     format: times,
     rows: [row],
-    contenders: ['weft', peer],
+    contenders: [ours, peer],
     measure(results) {
-      const own = timingOf(results.rows, row, 'weft');
+      const own = timingOf(results.rows, row, ours);
       const other = timingOf(results.rows, row, peer);
-      if (!own || !other) return { missing: reasonOf(results, row, own ? peer : 'weft') };
+      if (!own || !other) return { missing: reasonOf(results, row, own ? peer : ours) };
       const value = atMost ? own.median / other.median : other.median / own.median;
       const text = `${value.toFixed(2)}x (${own.median.toPrecision(3)} ms against ${other.median.toPrecision(3)} ms)`;
       return { value, text };
     },
   };
 }
+
+/** The compiled model's time over that of ONNX Runtime, which folds and fuses too. */
+const compiledOverOnnx = (what: string, row: string, gate: number, goal: number): Gate =>
+  ratio(`${what}, compiled, over ONNX Runtime`, row, 'onnxruntime', gate, goal, true, COMPILED);
 
 /** The worst share of the triad, timed in turns with the kernel over arrays of the same size, over all `rows`. */
 function triadShare(what: string, rows: readonly string[]): Gate {
@@ -172,6 +169,9 @@ export const GATES: readonly Gate[] = [
   duration('MiniResNet training step', 'mini-resnet train 128', 230, 116),
   ratio('MiniResNet training step over PyTorch', 'mini-resnet train 128', 'pytorch', undefined, 1, true),
   ratio('CNN inference against tfjs-wasm', 'cnn infer 128', 'tfjs-wasm', 4, 7),
+  compiledOverOnnx('CNN inference', 'cnn infer 128', 1.2, 1),
+  compiledOverOnnx('MiniResNet inference', 'mini-resnet infer 128', 1.3, 1),
+  compiledOverOnnx('CNN inference of one image', 'cnn infer 1', 1.5, 1),
   triadShare('batch norm + ReLU forward, of the triad', [
     'batch norm + relu 32 @28 forward',
     'batch norm + relu 64 @14 forward',

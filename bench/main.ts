@@ -9,13 +9,16 @@ import { UsageError } from '../src/devices/errors.ts';
 import { openDevice } from '../src/devices/open.ts';
 import type { WebGpuDevice } from '../src/devices/webgpu/device.ts';
 import type { MeasuringTime } from '../src/kernels/ceilings/measure.ts';
+import { compareAgainst, pairedTable } from './against.ts';
 import { kernelCases } from './cases/index.ts';
 import { type Ceilings, measureAdapterCeilings, measureCeilings } from './ceilings.ts';
 import { type Case, type Entrant, Missing } from './contender.ts';
+import { FIRST_RESULT_ID } from './first-result.ts';
 import { GATES, judge, WEBGPU_GATES } from './gates.ts';
 import { type Budget, race } from './harness.ts';
 import { type KernelCase, ownEntrant, variantsOf } from './kernel-case.ts';
 import { networkFlops, type Weights } from './networks/architectures.ts';
+import { inferenceForms } from './networks/inference.ts';
 import { type EpochResult, measureEpoch, ownNetwork, weightsOf } from './networks/own.ts';
 import type { NetworkName, NetworkOperation, Operation } from './operations.ts';
 import { peersOf } from './peers/index.ts';
@@ -46,6 +49,10 @@ interface Options {
   readonly epoch?: boolean;
   readonly json: string | boolean;
   readonly list?: boolean;
+  readonly against?: string;
+  readonly node?: string;
+  readonly againstNode?: string;
+  readonly rounds: number;
 }
 
 const NETWORKS: readonly NetworkName[] = ['cnn', 'mini-resnet'];
@@ -62,12 +69,14 @@ interface NetworkCase extends Case {
 }
 
 /** Flop counts follow from the weights' shapes, so no model is needed to list the cases. */
-const networkCases = (batches: readonly number[]) =>
-  batches.flatMap(batch =>
-    NETWORKS.flatMap(network =>
-      (['train', 'infer'] as const).map(kind => ({ kind, network, batch, id: `${network} ${kind} ${batch}` })),
-    ),
+const networkCases = (batches: readonly number[]) => {
+  const operations = batches.flatMap(batch =>
+    NETWORKS.flatMap(network => (['train', 'infer'] as const).map(kind => ({ kind, network, batch }))),
   );
+  // One image at a time, as an application asks.
+  if (!batches.includes(1)) operations.push({ kind: 'infer', network: 'cnn', batch: 1 });
+  return operations.map(one => ({ ...one, id: `${one.network} ${one.kind} ${one.batch}` }));
+};
 
 const budgets = (quick: boolean): Record<'kernels' | 'networks', Budget> & { readonly ceilings: MeasuringTime } => {
   const scale = quick ? 0.4 : 1;
@@ -78,11 +87,12 @@ const budgets = (quick: boolean): Record<'kernels' | 'networks', Budget> & { rea
   };
 };
 
+const matchesPattern = ({ id, group }: { id: string; group?: string }, only: RegExp | undefined): boolean =>
+  !only || only.test(id) || (group !== undefined && only.test(group));
+
 async function bench(options: Options): Promise<void> {
-  const matches = (one: { id: string; group?: string }): boolean =>
-    !options.only || options.only.test(one.id) || (one.group !== undefined && options.only.test(one.group));
-  const kernels = kernelCases.filter(matches);
-  const networks = networkCases(options.batch).filter(matches);
+  const kernels = kernelCases.filter(one => matchesPattern(one, options.only));
+  const networks = networkCases(options.batch).filter(one => matchesPattern(one, options.only));
   const withEpoch = options.epoch || (options.only ? options.only.test(EPOCH_ID) : !options.quick);
   if (kernels.length + networks.length === 0 && !withEpoch) {
     throw new UsageError(`--only ${options.only?.source} matches nothing; --list shows what there is.`);
@@ -148,7 +158,8 @@ async function bench(options: Options): Promise<void> {
       ];
       const one: NetworkCase = { id, group: 'networks', operation, flops, bytes: 0, footprint: 0 };
       const own: Entrant = { name: `weft ${device.kind}`, prepare: () => prepareNetwork(operation, device) };
-      ofNetworks.push(rowOf(one, await race([own, ...peerEntrants(operation)], budget.networks)));
+      const forms = operation.kind === 'infer' && device.kind !== 'reference' ? inferenceForms(operation, device) : [];
+      ofNetworks.push(rowOf(one, await race([own, ...forms, ...peerEntrants(operation)], budget.networks)));
     }
     rows.push(...ofNetworks);
     if (ofNetworks.length > 0) say(groupTable('networks', ofNetworks, undefined));
@@ -189,6 +200,19 @@ async function bench(options: Options): Promise<void> {
     for (const { session } of sessions) await session.close();
     await device.destroy();
   }
+}
+
+/** Both sides choose the same cases by the same words. */
+async function compare(options: Options, against: string): Promise<void> {
+  const { only, device, threads, batch, quick, rounds, node, againstNode } = options;
+  const args = ['--device', device, '--batch', batch.join(',')];
+  if (quick) args.push('--quick');
+  if (threads !== undefined) args.push('--threads', String(threads));
+  if (only) args.push('--only', only.source);
+  const hasCases = [...kernelCases, ...networkCases(batch)].some(one => matchesPattern(one, only));
+  const cases = await compareAgainst({ against, node, againstNode, rounds, only, hasCases, args }, say);
+  if (cases.length === 0) throw new UsageError('--against: the two sides have no case in common.');
+  say(`\n${pairedTable(cases)}`);
 }
 
 function ownEntrants(one: KernelCase, device: Device, { variants }: Options): Entrant[] {
@@ -268,10 +292,20 @@ const program = new Command('bench')
   .option('--json <file>', 'where to write the results (default: bench/results/<adapter>-<date>.json)')
   .option('--no-json', 'write no file')
   .option('--list', 'print the names of all cases')
+  .option('--against <ref>', 'compare with a git revision, in turns, or with the file of a stored run (.json)')
+  .option('--node <path>', 'with --against: the Node that runs both sides (default: this one)')
+  .option('--against-node <path>', 'with --against: the Node that runs the other side')
+  .option('--rounds <n>', 'with --against: how often both sides take turns', parseThreads, 5)
   .action(async (options: Options) => {
-    if (options.list)
-      for (const { id } of [...kernelCases, ...networkCases(options.batch), { id: EPOCH_ID }]) console.log(id);
-    else await bench(options);
+    if (options.list) {
+      const others = [EPOCH_ID, `${FIRST_RESULT_ID} (with --against)`].map(id => ({ id }));
+      for (const { id } of [...kernelCases, ...networkCases(options.batch), ...others]) console.log(id);
+    } else if (options.against !== undefined) await compare(options, options.against);
+    else if (options.node !== undefined || options.againstNode !== undefined) {
+      throw new UsageError(
+        '--node and --against-node need --against; to measure on another Node alone, start the bench with it.',
+      );
+    } else await bench(options);
   });
 
 await runScript(program);

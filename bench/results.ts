@@ -5,7 +5,6 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Ceilings } from './ceilings.ts';
 import type { Case } from './contender.ts';
-import type { Verdict } from './gates.ts';
 import type { Outcome } from './harness.ts';
 import type { EpochResult } from './networks/own.ts';
 import type { Operation } from './operations.ts';
@@ -30,6 +29,16 @@ export interface Machine {
   readonly node: string;
   /** Processes that wanted to run in the minute before: above a few tenths, someone else is at work. */
   readonly loadBefore: number;
+}
+
+/** How a run stands to one gate (gates.ts). */
+export interface Verdict {
+  readonly what: string;
+  readonly gate: string;
+  readonly goal: string;
+  readonly measured: string;
+  /** `no gate`: only a goal was set, and it is not reached. */
+  readonly verdict: 'goal' | 'gate' | 'missed' | 'no gate' | 'not measured';
 }
 
 export interface Results {

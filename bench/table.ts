@@ -1,8 +1,8 @@
 /** Results as text for a terminal: aligned columns, numbers to the right. */
 import { alignedLines, threeDigits } from '../src/report/text-table.ts';
 import type { Ceilings } from './ceilings.ts';
-import { rooflineShare, type Verdict } from './gates.ts';
-import { isNamed, type Results, type Row } from './results.ts';
+import { rooflineShare } from './gates.ts';
+import { isNamed, type Results, type Row, type Verdict } from './results.ts';
 
 export { alignedLines, threeDigits };
 

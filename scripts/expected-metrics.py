@@ -136,11 +136,12 @@ def spearman(a, b):
 
 
 def mcnemar(b, c):
-    if b + c < 25:
-        p = scipy.stats.binomtest(b, b + c).pvalue if b + c else 1.0
-        return {"onlyFirst": b, "onlySecond": c, "pValue": p}
-    statistic = max(0, abs(b - c) - 1) ** 2 / (b + c)
-    return {"onlyFirst": b, "onlySecond": c, "statistic": statistic, "pValue": scipy.stats.chi2.sf(statistic, 1)}
+    p = scipy.stats.binomtest(b, b + c).pvalue if b + c else 1.0
+    return {"onlyFirst": b, "onlySecond": c, "pValue": p}
+
+
+def student(level, freedom):
+    return {"level": level, "freedom": freedom, "reach": scipy.stats.t.ppf((1 + level) / 2, freedom)}
 
 
 def wilson(hits, trials):
@@ -168,9 +169,9 @@ expected = {
         spearman(random.normal(size=30).tolist(), random.normal(size=30).tolist()),
         spearman(random.integers(0, 6, 40).tolist(), random.integers(0, 4, 40).tolist()),
     ],
-    "mcnemar": [mcnemar(*pair) for pair in [(0, 0), (1, 0), (3, 9), (12, 12), (5, 20), (13, 12), (20, 20), (40, 71), (300, 200), (900, 10)]],
+    "mcnemar": [mcnemar(*pair) for pair in [(0, 0), (1, 0), (3, 9), (12, 12), (5, 20), (13, 12), (20, 20), (40, 71), (300, 200), (900, 10), (0, 24), (0, 25), (2, 30), (0, 1000), (2900, 3100)]],
     "wilson": [wilson(*pair) for pair in [(0, 10), (10, 10), (5, 10), (9437, 10000), (1, 318)]],
-    "erfc": [{"x": x, "value": scipy.special.erfc(x)} for x in [0, 1e-3, 0.5, 1, 1.9999, 2, 2.5, 4, 8, 20]],
+    "student": [student(*pair) for pair in [(0.95, 4), (0.95, 1), (0.95, 28), (0.99, 9), (0.5, 2), (0.999, 15)]],
 }
 
 

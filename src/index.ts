@@ -3,7 +3,7 @@ export * from './autograd/index.ts';
 export type { Capture, Device, DeviceInfo, DeviceKind, MemoryInfo, ProfileEntry } from './devices/device.ts';
 export type { DType, TypedArray } from './devices/dtype.ts';
 export * from './devices/errors.ts';
-export type { Precision } from './devices/kernel.ts';
+export type { Convolution, Precision } from './devices/kernel.ts';
 export { type OpenOptions, openDevice } from './devices/open.ts';
 export type { Shape } from './devices/shape.ts';
 export * from './tensor/creation.ts';

@@ -15,6 +15,8 @@ import { readCheckpointInfo } from '../../src/train/checkpoint.node.ts';
 import { PRETRAINED_DIRECTORY } from '../../src/train/pretrained.node.ts';
 
 const MOST_BYTES = 2_000_000;
+/** What the metrics of a run hold and the published file tells in its own words. */
+const RETOLD = ['evaluation', 'checkpoint', 'evaluatedOn'];
 
 const [run, name, judged] = process.argv.slice(2);
 if (!run || !name) {
@@ -37,7 +39,7 @@ const start = JSON.parse(log.slice(0, log.indexOf('\n')));
 await mkdir(PRETRAINED_DIRECTORY, { recursive: true });
 await copyFile(weights, join(PRETRAINED_DIRECTORY, `${name}.safetensors`));
 await copyFile(join(run, 'log.jsonl'), join(PRETRAINED_DIRECTORY, `${name}.log.jsonl`));
-const { evaluation: _, checkpoint: __, evaluatedOn: ___, ...results } = metrics;
+const results = Object.entries(metrics).filter(([key]) => !RETOLD.includes(key));
 await writeJsonAtomically(join(PRETRAINED_DIRECTORY, `${name}.json`), {
   command: start.command,
   model,
@@ -45,7 +47,7 @@ await writeJsonAtomically(join(PRETRAINED_DIRECTORY, `${name}.json`), {
   adapter,
   ...(options as object),
   results: {
-    ...results,
+    ...Object.fromEntries(results),
     testImages: test.images,
     testAccuracy: test.accuracy,
     testLoss: test.nll,

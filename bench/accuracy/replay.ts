@@ -9,14 +9,15 @@ import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { type SharedOptions, wholeNumber, withSharedOptions } from '../../src/cli/options.ts';
-import { obtainData, withSession } from '../../src/cli/session.ts';
+import { withSession } from '../../src/cli/session.ts';
 import { DeviceDataset, type FashionMnist } from '../../src/data/index.node.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { DataError } from '../../src/devices/errors.ts';
 import { openOptionsLike } from '../../src/devices/open.ts';
 import type { ModelSpec } from '../../src/nn/index.ts';
+import { obtainData } from '../../src/study/index.node.ts';
 import { loadCheckpoint } from '../../src/train/checkpoint.node.ts';
-import { buildTrainee, fit, type Recipe, scheduleOf, validationSplit } from '../../src/train/index.ts';
+import { buildTrainee, fit, fitOptions, type Recipe, validationSplit } from '../../src/train/index.ts';
 
 /** What a log's first line says about the run. */
 export interface RecordedStart {
@@ -75,16 +76,10 @@ export async function replay(
       trainee.ema?.restart();
     }
     const { history } = await fit(trainee.model, train, trainee.optimizer, {
-      epochs: recipe.epochs,
-      batchSize: Math.min(recipe.batchSize, split?.train.length ?? train.count),
+      ...fitOptions(recipe, split?.train.length ?? train.count),
+      // Nothing is evaluated on the way, so nothing ends the run early.
+      patience: undefined,
       seed,
-      schedule: scheduleOf(recipe),
-      smoothing: recipe.smoothing,
-      smoothingEpochs: recipe.smoothingEpochs,
-      augmentation: recipe.augmentation ?? undefined,
-      affine: recipe.affine ?? undefined,
-      mixup: recipe.mixup,
-      cutmix: recipe.cutmix,
       trainIndices: split?.train,
       ema: trainee.ema,
       signal: enough.signal,

@@ -11,14 +11,15 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { type SharedOptions, wholeNumber, wholeNumbers, withSharedOptions } from '../../src/cli/options.ts';
-import { formatPercent } from '../../src/cli/progress.ts';
-import { obtainData, type Session, withSession } from '../../src/cli/session.ts';
+import { withSession } from '../../src/cli/session.ts';
 import { DeviceDataset, type FashionMnist } from '../../src/data/index.node.ts';
 import type { ModelSpec, Module } from '../../src/nn/index.ts';
 import { intervalBars } from '../../src/report/interval-bars.ts';
 import { lineChart, type Series } from '../../src/report/line-chart.ts';
+import { formatPercent } from '../../src/study/format.ts';
+import { obtainData, type Session } from '../../src/study/index.node.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../../src/train/atomic-file.node.ts';
-import { buildTrainee, fit, RECIPES, scheduleOf, validationSplit, wilsonInterval } from '../../src/train/index.ts';
+import { buildTrainee, fit, fitOptions, RECIPES, validationSplit, wilsonInterval } from '../../src/train/index.ts';
 import { hardwareOf } from './hardware.ts';
 
 interface Options extends SharedOptions {
@@ -107,12 +108,8 @@ async function train(blocks: number, residual: boolean, data: FashionMnist, sess
   const began = performance.now();
   try {
     const { history, interrupted } = await fit(model, train, optimizer, {
-      epochs,
-      batchSize: Math.min(recipe.batchSize, split.train.length),
+      ...fitOptions(recipe, split.train.length),
       seed,
-      schedule: scheduleOf(recipe),
-      smoothing: recipe.smoothing,
-      augmentation: recipe.augmentation ?? undefined,
       trainIndices: split.train,
       validation: { data: train, indices: split.heldOut },
       signal,

@@ -13,7 +13,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { type SharedOptions, wholeNumber, wholeNumbers, withSharedOptions } from '../../src/cli/options.ts';
-import { obtainData, type Session, withSession } from '../../src/cli/session.ts';
+import { withSession } from '../../src/cli/session.ts';
 import {
   type ModelOptions,
   modelSpecOf,
@@ -22,9 +22,9 @@ import {
   withModelOptions,
   withRecipeOptions,
 } from '../../src/cli/training-options.ts';
-import { lastCheckpoint, type TrainingRunResult, trainingRun } from '../../src/cli/training-run.ts';
 import { CLASS_NAMES, DeviceDataset, type FashionMnist } from '../../src/data/index.node.ts';
 import { buildModel, type ModelSpec } from '../../src/nn/index.ts';
+import { obtainData, Run, RunFolder, type RunResult, type Session } from '../../src/study/index.node.ts';
 import { writeJsonAtomically } from '../../src/train/atomic-file.node.ts';
 import { loadCheckpoint } from '../../src/train/checkpoint.node.ts';
 import {
@@ -55,7 +55,7 @@ const out = options.out ?? join('bench', 'accuracy', 'results', `${name}.json`);
 
 await withSession(options, async session => {
   const data = await obtainData(options, session.progress);
-  const runs: TrainingRunResult[] = [];
+  const runs: RunResult[] = [];
   for (const seed of options.seeds) runs.push(await trainSeed(seed, data, session));
   const { mean, sd } = spread(runs.map(({ testAccuracy }) => testAccuracy!));
   const spec = modelSpecOf({ ...options, seed: options.seeds[0] });
@@ -98,7 +98,7 @@ await withSession(options, async session => {
 });
 
 /** One seed's run: as it was, if it is complete; gone on with, if it was cut off. */
-async function trainSeed(seed: number, data: FashionMnist, session: Session): Promise<TrainingRunResult> {
+async function trainSeed(seed: number, data: FashionMnist, session: Session): Promise<RunResult> {
   const folder = runFolder(seed);
   const model = modelSpecOf({ ...options, seed });
   const recipe = recipeOf(options);
@@ -113,9 +113,10 @@ async function trainSeed(seed: number, data: FashionMnist, session: Session): Pr
     }
     session.progress.note(`Seed ${seed}: ${folder} holds a run with other options; it is trained anew.`);
   }
-  const resume = !existsSync(metrics) && existsSync(lastCheckpoint(folder));
+  const resume = !existsSync(metrics) && (await new RunFolder(folder).isResumable());
   const { validation } = options;
-  return trainingRun(data, { model, recipe, seed, validation, test: true, out: folder, resume }, session);
+  const run = await Run.open({ model, recipe, seed, validation, out: folder, resume, force: true }, data, session);
+  return run.finish();
 }
 
 function runFolder(seed: number): string {
@@ -130,7 +131,7 @@ function spread(values: readonly number[]): { mean: number; sd: number | null } 
 }
 
 /** Accuracy of all seeds' models averaged, with and without test-time views. */
-async function ensembles(runs: readonly TrainingRunResult[], data: FashionMnist, { device }: Session) {
+async function ensembles(runs: readonly RunResult[], data: FashionMnist, { device }: Session) {
   const models = await Promise.all(
     runs.map(async ({ seed, checkpoint }) => {
       const spec: ModelSpec = modelSpecOf({ ...options, seed });

@@ -50,6 +50,11 @@ function convolution(kind: ConvolutionOperation['kind'], one: Layer): KernelCase
     dilations: [1, 1],
     groups: 1,
   };
+  const calls = {
+    conv2d: { inputs: [x, w], params: { ...geometry, activation: 'none' } },
+    conv2dInputGradient: { inputs: [dy, w], params: { ...geometry, inputSize: [size, size] } },
+    conv2dWeightGradient: { inputs: [x, dy], params: { ...geometry, kernelSize: [kernel, kernel] } },
+  };
   const { title } = KINDS[kind];
   const strided = stride === 1 ? '' : ` stride ${stride}`;
   return kernelCase({
@@ -57,11 +62,7 @@ function convolution(kind: ConvolutionOperation['kind'], one: Layer): KernelCase
     group: `conv2d ${title}`,
     kernel: KINDS[kind].kernel as Kernel,
     operation,
-    ...{
-      conv2d: { inputs: [x, w], params: { ...geometry, activation: 'none' } },
-      conv2dInputGradient: { inputs: [dy, w], params: { ...geometry, inputSize: [size, size] } },
-      conv2dWeightGradient: { inputs: [x, dy], params: { ...geometry, kernelSize: [kernel, kernel] } },
-    }[kind],
+    ...calls[kind],
   });
 }
 

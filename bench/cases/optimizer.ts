@@ -29,7 +29,7 @@ function overLength(length: number, size: string): KernelCase[] {
       group: 'optimizer',
       kernel: emaStep,
       params: {},
-      inputs: [vector, hyper(0.999)],
+      inputs: [vector, hyper(0.001, 0.999)],
     }),
   ];
 }

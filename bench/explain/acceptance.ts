@@ -8,11 +8,12 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { type SharedOptions, wholeNumber, withSharedOptions } from '../../src/cli/options.ts';
-import { obtainData, withSession } from '../../src/cli/session.ts';
+import { withSession } from '../../src/cli/session.ts';
 import { DeviceDataset } from '../../src/data/index.node.ts';
 import { UsageError } from '../../src/devices/errors.ts';
 import { setDevice } from '../../src/index.ts';
 import { buildModel } from '../../src/nn/index.ts';
+import { obtainData } from '../../src/study/index.node.ts';
 import { writeJsonAtomically } from '../../src/train/atomic-file.node.ts';
 import { loadCheckpoint, readCheckpointInfo } from '../../src/train/checkpoint.node.ts';
 import { CHECKS, type Finding, passes } from './checks.ts';
@@ -47,7 +48,13 @@ await withSession(options, async session => {
   await loadCheckpoint(options.checkpoint, model);
   model.eval();
   const subject = {
-    ...{ device, spec, checkpoint: options.checkpoint, model, data, seed: options.seed, images: options.images },
+    device,
+    spec,
+    checkpoint: options.checkpoint,
+    model,
+    data,
+    seed: options.seed,
+    images: options.images,
     train: new DeviceDataset(data.train, device),
     test: new DeviceDataset(data.test, device),
     say: (what: string) => progress.show(what),
@@ -66,13 +73,12 @@ await withSession(options, async session => {
     seconds[name] = Math.round(performance.now() - began) / 1000;
   }
   const result = {
-    ...{
-      checkpoint: options.checkpoint,
-      device: device.info.description,
-      seed: options.seed,
-      sampleData: data.isSample,
-    },
-    ...{ findings, seconds },
+    checkpoint: options.checkpoint,
+    device: device.info.description,
+    seed: options.seed,
+    sampleData: data.isSample,
+    findings,
+    seconds,
   };
   if (options.out) await writeJsonAtomically(join(options.out, 'explain-acceptance.json'), result);
   if (options.json) console.log(JSON.stringify(result));

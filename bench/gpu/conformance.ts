@@ -23,21 +23,19 @@ import { cases as softmax } from '../../test/conformance/softmax.cases.ts';
 import { applicableVariants, checkVariant, expect64 } from '../../test/conformance/suite.ts';
 
 const FAMILIES: Readonly<Record<string, readonly ConformanceCase[]>> = {
-  ...{
-    matmul,
-    conv2d,
-    batchnorm,
-    pool,
-    softmax,
-    reduce,
-    elementwise,
-    layout,
-    optimizer,
-    random,
-    image,
-    rescale,
-    health,
-  },
+  matmul,
+  conv2d,
+  batchnorm,
+  pool,
+  softmax,
+  reduce,
+  elementwise,
+  layout,
+  optimizer,
+  random,
+  image,
+  rescale,
+  health,
 };
 
 const wanted = process.argv[2] ?? '';

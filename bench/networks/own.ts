@@ -1,36 +1,20 @@
 /** The two networks on our own device: training steps and inference as users run them, and a whole epoch. */
-import { noGrad } from '../../src/autograd/index.ts';
 import { epochBatches, shuffledIndices } from '../../src/data/batches.ts';
 import { DeviceDataset } from '../../src/data/device-dataset.ts';
 import { loadFashionMnist } from '../../src/data/index.node.ts';
 import type { Capture, Device } from '../../src/devices/device.ts';
-import { buildModel, type Module, type Optimizer, SGD } from '../../src/nn/index.ts';
-import { tensor } from '../../src/tensor/creation.ts';
-import { dispose as disposeTensors, tidy } from '../../src/tensor/lifetime.ts';
-import type { Tensor } from '../../src/tensor/tensor.ts';
+import { type Module, type Optimizer, SGD } from '../../src/nn/index.ts';
+import { dispose as disposeTensors } from '../../src/tensor/lifetime.ts';
 import { LIGHT_AUGMENTATION } from '../../src/train/recipes.ts';
 import { type StepOutputs, type StepResult, TrainingStep } from '../../src/train/step.ts';
 import type { Contender } from '../contender.ts';
 import { timed } from '../harness.ts';
 import type { NetworkName, NetworkOperation } from '../operations.ts';
-import { valuesOf } from '../values.ts';
 import type { Weights } from './architectures.ts';
+import { inference } from './inference.ts';
+import { freshModel, type Prepared, prepare, SEED } from './prepared.ts';
 
 export const LEARNING_RATE = 0.01;
-const SEED = 0;
-
-/** What every contender is fed: pixels in [0, 1). */
-export function imageValues(batch: number): Float32Array {
-  const pixels = valuesOf({ shape: [batch, 28, 28, 1], dtype: 'float32', fill: 'centered' }, 0) as Float32Array;
-  return pixels.map(value => value + 0.5);
-}
-
-export function labelValues(batch: number): Int32Array {
-  return valuesOf({ shape: [batch], dtype: 'int32', fill: { below: 10 } }, 1) as Int32Array;
-}
-
-const freshModel = (network: NetworkName, device: Device): Module =>
-  buildModel({ name: network, options: {} }).initialize({ device, seed: SEED });
 
 const nesterov = (model: Module): Optimizer =>
   new SGD(model, { learningRate: LEARNING_RATE, momentum: 0.9, nesterov: true });
@@ -47,29 +31,6 @@ export async function weightsOf(network: NetworkName, device: Device): Promise<W
   } finally {
     model.dispose();
   }
-}
-
-interface Prepared {
-  readonly model: Module;
-  readonly images: Tensor;
-  readonly labels: Tensor;
-  dispose(): void;
-}
-
-function prepare(network: NetworkName, batch: number, device: Device): Prepared {
-  const model = freshModel(network, device);
-  const images = tensor(imageValues(batch), [batch, 28, 28, 1], { device });
-  const labels = tensor(labelValues(batch), [batch], { device });
-  return {
-    model,
-    images,
-    labels,
-    dispose() {
-      images.dispose();
-      labels.dispose();
-      model.dispose();
-    },
-  };
 }
 
 export interface TrainingSetup extends Prepared {
@@ -113,6 +74,7 @@ export function trainingSetup(network: NetworkName, batch: number, device: Devic
   };
 }
 
+/** A training step as `fit` takes it, or inference as a user first writes it. */
 export function ownNetwork({ kind, network, batch }: NetworkOperation, device: Device): Contender {
   if (kind === 'train') {
     const setup = trainingSetup(network, batch, device, true);
@@ -131,23 +93,7 @@ export function ownNetwork({ kind, network, batch }: NetworkOperation, device: D
       { dispose: () => setup.dispose() },
     );
   }
-  const { model, images, dispose } = prepare(network, batch, device);
-  model.eval();
-  const infer = (): Tensor => tidy(() => noGrad(() => model.call(images)));
-  return timed(
-    { once: () => infer().dispose(), finish: () => device.sync() },
-    {
-      dispose,
-      async output() {
-        const logits = infer();
-        try {
-          return await logits.data();
-        } finally {
-          logits.dispose();
-        }
-      },
-    },
-  );
+  return inference(prepare(network, batch, device));
 }
 
 export interface EpochResult {

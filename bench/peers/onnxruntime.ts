@@ -5,7 +5,7 @@
 import { type Contender, Missing } from '../contender.ts';
 import { timed } from '../harness.ts';
 import { ARCHITECTURES, type LayerBuilder, type Weights } from '../networks/architectures.ts';
-import { imageValues } from '../networks/own.ts';
+import { imageValues } from '../networks/prepared.ts';
 import { type Operation, outputSize } from '../operations.ts';
 import { valuesOf } from '../values.ts';
 import { OnnxGraph } from './onnx-graph.ts';

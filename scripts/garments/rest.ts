@@ -9,7 +9,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'trouser-jeans.jpg',
     label: 'Trouser',
-    ...{ width: 260, height: 352, scale: 1 },
+    width: 260,
+    height: 352,
+    scale: 1,
     ground: { kind: 'even', color: '#f1f1ef' },
     parts: [
       {
@@ -36,7 +38,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'trouser-black-on-grey.jpg',
     label: 'Trouser',
-    ...{ width: 260, height: 352, scale: 0.6 },
+    width: 260,
+    height: 352,
+    scale: 0.6,
     ground: { kind: 'lit', from: '#b9b9bd', to: '#9b9ba1' },
     parts: [
       {
@@ -54,7 +58,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'sandal-brown.jpg',
     label: 'Sandal',
-    ...{ width: 340, height: 210, scale: 1 },
+    width: 340,
+    height: 210,
+    scale: 1,
     ground: { kind: 'even', color: '#ffffff' },
     parts: [
       {
@@ -78,7 +84,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'sandal-pink-on-dark.jpg',
     label: 'Sandal',
-    ...{ width: 340, height: 240, scale: 0.65 },
+    width: 340,
+    height: 240,
+    scale: 0.65,
     ground: { kind: 'lit', from: '#3a3d44', to: '#25272d' },
     parts: [
       {
@@ -97,7 +105,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'sneaker-blue.jpg',
     label: 'Sneaker',
-    ...{ width: 350, height: 210, scale: 1 },
+    width: 350,
+    height: 210,
+    scale: 1,
     ground: { kind: 'even', color: '#fbfbfb' },
     parts: [
       {
@@ -134,7 +144,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'sneaker-white-on-grey.jpg',
     label: 'Sneaker',
-    ...{ width: 350, height: 210, scale: 0.65 },
+    width: 350,
+    height: 210,
+    scale: 0.65,
     ground: { kind: 'rough', color: '#6c7077' },
     parts: [
       {
@@ -167,7 +179,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'bag-leather.jpg',
     label: 'Bag',
-    ...{ width: 320, height: 300, scale: 1 },
+    width: 320,
+    height: 300,
+    scale: 1,
     ground: { kind: 'even', color: '#ffffff' },
     parts: [
       {
@@ -191,7 +205,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'bag-tote-on-dark.jpg',
     label: 'Bag',
-    ...{ width: 260, height: 320, scale: 0.7 },
+    width: 260,
+    height: 320,
+    scale: 0.7,
     ground: { kind: 'even', color: '#3b2f2a' },
     parts: [
       {
@@ -210,7 +226,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'ankle-boot-black.jpg',
     label: 'Ankle boot',
-    ...{ width: 330, height: 290, scale: 0.9 },
+    width: 330,
+    height: 290,
+    scale: 0.9,
     ground: { kind: 'even', color: '#efefef' },
     parts: [
       {
@@ -237,7 +255,9 @@ export const REST: readonly Drawing[] = [
   {
     file: 'ankle-boot-tan.png',
     label: 'Ankle boot',
-    ...{ width: 330, height: 290, scale: 0.6 },
+    width: 330,
+    height: 290,
+    scale: 0.6,
     ground: { kind: 'transparent' },
     parts: [
       {

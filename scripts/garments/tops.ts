@@ -21,7 +21,9 @@ export const TOPS: readonly Drawing[] = [
   {
     file: 't-shirt-red.jpg',
     label: 'T-shirt/top',
-    ...{ width: 300, height: 320, scale: 1 },
+    width: 300,
+    height: 320,
+    scale: 1,
     ground: { kind: 'even', color: '#ffffff' },
     parts: [
       {
@@ -34,7 +36,9 @@ export const TOPS: readonly Drawing[] = [
   {
     file: 't-shirt-white-on-dark.jpg',
     label: 'T-shirt/top',
-    ...{ width: 300, height: 320, scale: 0.7 },
+    width: 300,
+    height: 320,
+    scale: 0.7,
     ground: { kind: 'rough', color: '#23262b' },
     parts: [
       {
@@ -51,7 +55,9 @@ export const TOPS: readonly Drawing[] = [
   {
     file: 'pullover-green.jpg',
     label: 'Pullover',
-    ...{ width: 300, height: 320, scale: 1.1 },
+    width: 300,
+    height: 320,
+    scale: 1.1,
     ground: { kind: 'lit', from: '#fbfbf9', to: '#e9e8e4' },
     parts: [
       {
@@ -73,7 +79,9 @@ export const TOPS: readonly Drawing[] = [
   {
     file: 'pullover-striped.png',
     label: 'Pullover',
-    ...{ width: 300, height: 320, scale: 0.75 },
+    width: 300,
+    height: 320,
+    scale: 0.75,
     ground: { kind: 'transparent' },
     parts: [
       {
@@ -90,7 +98,9 @@ export const TOPS: readonly Drawing[] = [
   {
     file: 'shirt-check.jpg',
     label: 'Shirt',
-    ...{ width: 300, height: 320, scale: 1.15 },
+    width: 300,
+    height: 320,
+    scale: 1.15,
     ground: { kind: 'even', color: '#f7f7f5' },
     parts: [
       {
@@ -118,7 +128,9 @@ export const TOPS: readonly Drawing[] = [
   {
     file: 'coat-camel.jpg',
     label: 'Coat',
-    ...{ width: 300, height: 350, scale: 1.1 },
+    width: 300,
+    height: 350,
+    scale: 1.1,
     ground: { kind: 'lit', from: '#c9ccd0', to: '#a9adb3' },
     parts: [
       {
@@ -146,7 +158,9 @@ export const TOPS: readonly Drawing[] = [
   {
     file: 'dress-floral.jpg',
     label: 'Dress',
-    ...{ width: 260, height: 360, scale: 1.05 },
+    width: 260,
+    height: 360,
+    scale: 1.05,
     ground: { kind: 'even', color: '#fdf8f2' },
     parts: [
       {
@@ -166,7 +180,9 @@ export const TOPS: readonly Drawing[] = [
   {
     file: 'dress-black.jpg',
     label: 'Dress',
-    ...{ width: 260, height: 370, scale: 0.65 },
+    width: 260,
+    height: 370,
+    scale: 0.65,
     ground: { kind: 'even', color: '#ffffff' },
     parts: [
       {

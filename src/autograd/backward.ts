@@ -5,18 +5,27 @@
  */
 import { ShapeError, UsageError } from '../devices/errors.ts';
 import { formatShape, sameShape } from '../devices/shape.ts';
-import { retain } from '../devices/storage.ts';
 import { onesLike, zerosLike } from '../tensor/creation.ts';
 import { tidy } from '../tensor/lifetime.ts';
-import { Tensor } from '../tensor/tensor.ts';
-import type { GradientContext, SavedArray, VectorJacobianProduct } from './operation.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { GradientContext, OpName, VectorJacobianProduct } from './operation.ts';
 import { accumulateInto, add } from './ops/elementwise.ts';
 import { identity } from './ops/layout.ts';
-import { type GradientHook, leafNode, nodeOf, noGrad, share, type TapeNode, withLabel, withRecording } from './tape.ts';
+import {
+  alias,
+  aliasAsOfNow,
+  type GradientHook,
+  leafNode,
+  nodeOf,
+  noGrad,
+  type TapeNode,
+  withLabel,
+  withRecording,
+} from './tape.ts';
 
 /** The op that a rule stands in for. */
 export interface RuleSubject {
-  readonly name: string;
+  readonly name: OpName;
   /** The op's own gradient, for rules that build on it; the context may be changed, e.g. its upstream. */
   readonly gradient: VectorJacobianProduct;
   /** Made of finer ops, which have their turn where no rule speaks for this one. */
@@ -39,7 +48,7 @@ export type Rule<P = any> = (
  * names the op, or a rule for all of them.
  */
 export interface RuleSet {
-  readonly rules: Readonly<Record<string, Rule>>;
+  readonly rules: Readonly<Partial<Record<OpName, Rule>>>;
   readonly otherwise?: 'gradient' | 'throw' | Rule;
 }
 
@@ -68,16 +77,21 @@ export function gradients(y: Tensor, xs: readonly Tensor[], options: BackwardOpt
     const found = runBackward(y, new Set(nodes), options);
     return nodes.map((node, i) => {
       const gradient = found.get(node);
-      return gradient ? share(gradient) : zerosLike(xs[i]);
+      return gradient ? aliasAsOfNow(gradient, 'gradients') : zerosLike(xs[i]);
     });
   });
 }
 
 /**
  * Collects the gradients of `y` (a scalar, or with `upstream`) in every parameter it depends on: `parameter.gradient`.
- * Gradients add up until the optimizer steps or `zeroGrad` clears them.
+ * Gradients add up until the optimizer steps or `zeroGrad` forgets them.
  */
-export function backward(y: Tensor, options: BackwardOptions = {}): void {
+export function backward(y: Tensor, options: Omit<BackwardOptions, 'createGraph'> = {}): void {
+  if ((options as BackwardOptions).createGraph) {
+    throw new UsageError(
+      'backward: the gradients that parameters collect are plain memory and cannot be differentiated; use gradients(y, parameters, { createGraph: true }).',
+    );
+  }
   tidy(() => {
     runBackward(y, undefined, options);
   });
@@ -153,7 +167,9 @@ function runBackward(
   if (!root) throw new UsageError('backward: this tensor does not depend on anything whose gradient is wanted.');
   const isTarget = wanted ? (node: TapeNode) => wanted.has(node) : (node: TapeNode) => node.destination !== undefined;
   const isEnd = (node: TapeNode) => node.op === undefined || (stopAtWanted && isTarget(node));
-  const order = pathsToTargets(root, isTarget, isEnd);
+  // Nothing older than every target leads to one.
+  const oldest = wanted ? Math.min(...Array.from(wanted, ({ id }) => id)) : 0;
+  const order = pathsToTargets(root, oldest, isTarget, isEnd);
   if (!wanted && order.length === 0) {
     throw new UsageError('backward: this tensor depends on no parameter; use gradients(y, [x]) for other tensors.');
   }
@@ -168,7 +184,7 @@ function runBackward(
     }
     const sum = pending.get(target);
     if (!sum) {
-      pending.set(target, { gradient: share(contribution), isOwn: false });
+      pending.set(target, { gradient: alias(contribution), isOwn: false });
     } else if (sum.isOwn && !createGraph) {
       accumulateInto(sum.gradient.storage, contribution);
     } else {
@@ -184,11 +200,11 @@ function runBackward(
       if (!arrived) continue;
       pending.delete(node);
       const gradient = applyHooks(node, arrived.gradient);
-      if (wanted?.has(node)) result.set(node, share(gradient));
+      if (wanted?.has(node)) result.set(node, alias(gradient));
       else if (node.destination) deliver(node, gradient);
       if (!isEnd(node)) {
         tidy(() => {
-          const contributions = shareOut(node, gradient, onPath, !wanted, options);
+          const contributions = contributionsOf(node, gradient, onPath, !wanted, options);
           node.parents.forEach((parent, i) => {
             const contribution = contributions[i];
             if (parent && contribution && onPath.has(parent)) {
@@ -210,7 +226,7 @@ function runBackward(
 
 function seedOf(y: Tensor, upstream: Tensor | undefined): Tensor {
   if (upstream) {
-    if (sameShape(upstream.shape, y.shape)) return share(upstream);
+    if (sameShape(upstream.shape, y.shape)) return alias(upstream);
     throw new ShapeError(
       `backward: the upstream gradient ${formatShape(upstream.shape)} does not match the tensor ${formatShape(y.shape)}.`,
     );
@@ -221,16 +237,17 @@ function seedOf(y: Tensor, upstream: Tensor | undefined): Tensor {
   );
 }
 
-/** The nodes on any path from `root` to a target, last made first. */
+/** The nodes on any path from `root` to a target, last made first. @param oldest smallest number of a target */
 function pathsToTargets(
   root: TapeNode,
+  oldest: number,
   isTarget: (node: TapeNode) => boolean,
   isEnd: (node: TapeNode) => boolean,
 ): TapeNode[] {
   const seen = new Set<TapeNode>([root]);
   for (const node of seen) {
     if (isEnd(node)) continue;
-    for (const parent of node.parents) if (parent) seen.add(parent);
+    for (const parent of node.parents) if (parent && parent.id >= oldest) seen.add(parent);
   }
   const ascending = [...seen].sort((a, b) => a.id - b.id);
   const leads = new Set<TapeNode>();
@@ -252,7 +269,7 @@ function applyHooks(node: TapeNode, gradient: Tensor): Tensor {
     if (replacement && replacement !== gradient) {
       checkContribution(node, node, replacement);
       gradient.dispose();
-      gradient = share(replacement);
+      gradient = alias(replacement);
     }
   }
   return gradient;
@@ -261,11 +278,11 @@ function applyHooks(node: TapeNode, gradient: Tensor): Tensor {
 /** Puts a contribution where a leaf's gradient is collected. */
 function deliver(leaf: TapeNode, contribution: Tensor): void {
   const destination = leaf.destination!;
-  if (destination.isFresh) {
+  if (destination.hasGradient) {
     accumulateInto(destination.storage, contribution);
     return;
   }
-  destination.isFresh = true;
+  destination.hasGradient = true;
   const { storage } = contribution;
   const isThere =
     storage.allocation === destination.storage.allocation && storage.byteOffset === destination.storage.byteOffset;
@@ -281,7 +298,7 @@ function checkContribution(node: TapeNode, target: TapeNode, contribution: Tenso
 }
 
 /** The gradients that one node hands to its parents. */
-function shareOut(
+function contributionsOf(
   node: TapeNode,
   upstream: Tensor,
   onPath: ReadonlySet<TapeNode>,
@@ -295,52 +312,54 @@ function shareOut(
   const { otherwise = 'gradient' } = rules ?? {};
   const own = rules?.rules[op.name];
   const rule = own ?? (typeof otherwise === 'function' ? otherwise : undefined);
+  const inputsOf = () => saved.inputs.map((array, i) => node.restore(array, createGraph ? parents[i] : undefined));
   const context = (): GradientContext => ({
-    inputs: saved.inputs.map((array, i) => restore(array, createGraph ? parents[i] : undefined)),
-    outputs: saved.outputs.map((array, i) => restore(array, createGraph && i === 0 ? node : undefined)),
+    inputs: inputsOf(),
+    outputs: saved.outputs.map((array, i) => node.restore(array, createGraph && i === 0 ? node : undefined)),
     params: node.params,
     upstream,
     needs,
     into: parents.map((parent, i) => {
       const destination = toDestinations && needs[i] && parent!.hooks.length === 0 ? parent!.destination : undefined;
       const isOnly = parents.indexOf(parent) === parents.lastIndexOf(parent);
-      return destination && !destination.isFresh && isOnly ? destination.storage : undefined;
+      return destination && !destination.hasGradient && isOnly ? destination.storage : undefined;
     }),
     recorded: createGraph,
   });
+  const isFused = op.decompose !== undefined;
   if (rule) {
-    const { name, gradient, decompose } = op;
-    const subject = { name, gradient, isFused: decompose !== undefined, describe: () => node.describe() };
-    const contributions = rule(context(), subject);
+    // A fused kernel leaves nothing on the tape: where the gradient is itself recorded, a rule builds on the finer ops' one.
+    const gradient: VectorJacobianProduct =
+      isFused && createGraph
+        ? changed => throughDecomposition(node, changed.inputs, changed, { createGraph })
+        : op.gradient;
+    const contributions = rule(context(), { name: op.name, gradient, isFused, describe: () => node.describe() });
     if (contributions) return contributions;
   }
-  if (op.decompose && (rules || createGraph)) return throughDecomposition(node, upstream, needs, options);
+  if (isFused && (rules || createGraph)) {
+    return throughDecomposition(node, inputsOf(), { upstream, needs, params: node.params }, options);
+  }
   if (otherwise === 'throw' && !own) throw new UsageError(`backward: the rules do not cover ${node.describe()}.`);
   return op.gradient(context());
 }
 
-/** Runs a fused op again as finer ops and differentiates those. */
+/**
+ * Runs a fused op again as finer ops and differentiates those. In a recorded pass every input keeps its place on the
+ * tape, asked for or not: a second derivative may be taken with respect to what the first one passed over.
+ */
 function throughDecomposition(
   node: TapeNode,
-  upstream: Tensor,
-  needs: readonly boolean[],
+  inputs: readonly Tensor[],
+  { upstream, needs, params }: Pick<GradientContext, 'upstream' | 'needs' | 'params'>,
   { rules, createGraph }: BackwardOptions,
 ): (Tensor | undefined)[] {
   return withRecording(() => {
-    const inputs = node.saved.inputs.map((array, i) => {
-      if (!needs[i]) return restore(array, undefined);
-      // A node of its own per input keeps apart two inputs that are the same tensor.
-      return createGraph ? identity(restore(array, node.parents[i])) : watch(restore(array, undefined));
-    });
-    const y = withLabel(node.label ?? node.op!.name, () => node.op!.decompose!(inputs, node.params));
-    const nodes = inputs.map(input => nodeOf(input));
+    // A node of its own per input keeps apart two inputs that are the same tensor.
+    const own = inputs.map((input, i) => (needs[i] ? watch(identity(input)) : input));
+    const y = withLabel(node.label ?? node.op!.name, () => node.op!.decompose!(own, params));
+    const nodes = own.map(input => nodeOf(input));
     const wanted = new Set(nodes.filter((_, i) => needs[i]) as TapeNode[]);
     const found = runBackward(y, wanted, { upstream, rules, createGraph }, true);
     return nodes.map((input, i) => (needs[i] ? found.get(input!) : undefined));
   });
-}
-
-function restore({ storage, shape }: SavedArray, node: TapeNode | undefined): Tensor {
-  node?.retain();
-  return new Tensor(retain(storage), shape, node);
 }

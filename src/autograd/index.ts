@@ -10,7 +10,8 @@ export {
   valueAndGrad,
   watch,
 } from './backward.ts';
+export { withConvolution } from './convolution.ts';
 export { type GradcheckResult, gradcheck } from './gradcheck.ts';
-export type { GradientContext, VectorJacobianProduct } from './op.ts';
+export type { GradientContext, OpName, VectorJacobianProduct } from './op.ts';
 export * from './ops/index.ts';
 export { detach, noGrad } from './tape.ts';

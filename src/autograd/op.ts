@@ -5,20 +5,18 @@ import type { Kernel } from '../devices/kernel.ts';
 import type { Shape } from '../devices/shape.ts';
 import { release, type Storage } from '../devices/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { Op, SavedArray, VectorJacobianProduct } from './operation.ts';
+import type { Op, OpName, SavedArray } from './operation.ts';
 import { isRecording, nodeOf, TapeNode } from './tape.ts';
 
-export type { GradientContext, Op, SavedArray, VectorJacobianProduct } from './operation.ts';
-
-interface KernelOp<P> {
-  readonly name?: string;
-  readonly gradient: VectorJacobianProduct<P>;
-  readonly decompose?: (inputs: readonly Tensor[], params: P) => Tensor;
-}
+export type { GradientContext, Op, OpName, SavedArray, VectorJacobianProduct } from './operation.ts';
 
 /** An op that is one kernel. */
-export function kernelOp<P>(kernel: Kernel<P>, { name, gradient, decompose }: KernelOp<P>): Op<P> {
-  return { name: name ?? kernel.name, run: (inputs, params) => runKernel(kernel, inputs, params), gradient, decompose };
+export function kernelOp<P>(
+  name: OpName,
+  kernel: Kernel<P>,
+  { gradient, decompose }: Omit<Op<P>, 'name' | 'run'>,
+): Op<P> {
+  return { name, run: (inputs, params) => runKernel(kernel, inputs, params), gradient, decompose };
 }
 
 /** The device of all `inputs`; throws ShapeError when they live on two. */

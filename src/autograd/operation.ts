@@ -1,11 +1,64 @@
 /**
  * What an operation is: how it runs and how its gradient is made of other operations. `autograd/ops/<family>.ts` defines
- * them, forward and gradient in one screenful.
+ * them, forward and gradient in one screenful, and below them a row for each with what else is known of it (`row.ts`).
  */
 import type { DType } from '../devices/dtype.ts';
 import type { Shape } from '../devices/shape.ts';
 import type { Storage } from '../devices/storage.ts';
+import type { BinaryOp, UnaryOp } from '../kernels/elementwise/index.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+
+/**
+ * Every operation that can stand on the tape. A name here that has no row does not compile (`ops/rows.ts`), and an
+ * operation with another name does not either.
+ */
+export type OpName =
+  | UnaryOp
+  | BinaryOp
+  | 'affine'
+  | 'norm'
+  | 'clamp'
+  | 'where'
+  | 'cast'
+  | 'reshape'
+  | 'identity'
+  | 'clone'
+  | 'transpose'
+  | 'slice'
+  | 'scatterSlice'
+  | 'concat'
+  | 'pad'
+  | 'gather'
+  | 'scatterAdd'
+  | 'oneHot'
+  | 'broadcastTo'
+  | 'sum'
+  | 'mean'
+  | 'max'
+  | 'min'
+  | 'prod'
+  | 'sumOfSquares'
+  | 'argReduce'
+  | 'matmul'
+  | 'fusedMatmul'
+  | 'conv2d'
+  | 'fusedConv2d'
+  | 'conv2dInputGradient'
+  | 'conv2dWeightGradient'
+  | 'maxPool2d'
+  | 'maxPool2dGradient'
+  | 'maxPool2dPick'
+  | 'avgPool2d'
+  | 'avgPool2dGradient'
+  | 'globalAveragePool'
+  | 'globalAveragePoolGradient'
+  | 'batchNormTrain'
+  | 'batchNormEval'
+  | 'softmax'
+  | 'logSoftmax'
+  | 'crossEntropy'
+  | 'crossEntropySoft'
+  | 'dropout';
 
 /** An array that a node keeps alive for its gradient. */
 export interface SavedArray {
@@ -32,7 +85,7 @@ export interface GradientContext<P = any> {
 export type VectorJacobianProduct<P = any> = (context: GradientContext<P>) => readonly (Tensor | undefined)[];
 
 export interface Op<P = any> {
-  readonly name: string;
+  readonly name: OpName;
   /** Runs the op; the first output becomes the op's value. */
   run(inputs: readonly Tensor[], params: P): SavedArray[];
   /** Gradients of the inputs, in order; undefined where none flows. */

@@ -2,25 +2,27 @@
  * The tape: define by run. Every operation on a tensor that leads back to something whose gradient is wanted leaves a
  * node here with what it read and made. Nodes hold storage, not tensors, so disposing a tensor (or `tidy`) never breaks a
  * backward pass; nodes are reference counted like storage, so a graph that is never differentiated goes with its last
- * tensor. Backward passes live in `backward.ts`.
+ * tensor. What a node has saved counts as of the moment it was saved: to read it after its memory was overwritten is an
+ * error. Backward passes live in `backward.ts`.
  */
 import { UsageError } from '../devices/errors.ts';
 import type { Shape } from '../devices/shape.ts';
-import { release, retain, type Storage } from '../devices/storage.ts';
+import { aliasOf, release, retain, type Storage, versionOf } from '../devices/storage.ts';
+import { activeRecording, now, type Recording, type Version } from '../devices/versions.ts';
 import { type GraphNode, Tensor } from '../tensor/tensor.ts';
 import type { Op, SavedArray } from './operation.ts';
 
-/** Where a leaf's gradient is collected: the first contribution after `isFresh` was cleared writes, later ones add. */
+/** Where a leaf's gradient is collected: where there is none yet the first contribution writes, later ones add. */
 export interface GradientDestination {
   readonly storage: Storage;
-  isFresh: boolean;
+  hasGradient: boolean;
 }
 
 export type GradientHook = (gradient: Tensor) => Tensor | undefined;
 
 let sequence = 0;
 
-export class TapeNode implements GraphNode {
+export class TapeNode implements GraphNode, Version {
   /** Later nodes have larger numbers, so descending order is a topological order for the backward pass. */
   readonly id = ++sequence;
   /** What made this node's value; undefined for a leaf. */
@@ -29,6 +31,9 @@ export class TapeNode implements GraphNode {
   readonly shape: Shape;
   /** For each input of the op, the node it came from, if a gradient can flow there. */
   readonly parents: readonly (TapeNode | undefined)[];
+  /** When the op had run, and in which capture: the version of what it saved. */
+  readonly asOf: number = now();
+  readonly recording: Recording | undefined;
   #saved: { inputs: SavedArray[]; outputs: SavedArray[] } | undefined;
   #references = 1;
   /** Called with the gradient of this value before it flows on; may replace it. */
@@ -51,7 +56,10 @@ export class TapeNode implements GraphNode {
     this.parents = parents;
     this.#saved = saved;
     for (const parent of parents) parent?.retain();
-    if (saved) for (const { storage } of [...saved.inputs, ...saved.outputs]) retain(storage);
+    if (saved) {
+      for (const { storage } of [...saved.inputs, ...saved.outputs]) retain(storage);
+      this.recording = activeRecording(saved.outputs[0].storage.allocation.device);
+    }
     this.label = currentLabel;
   }
 
@@ -63,6 +71,12 @@ export class TapeNode implements GraphNode {
       );
     }
     return this.#saved;
+  }
+
+  /** A saved array as a tensor, at `place` on the tape; reading it throws when it has been overwritten. */
+  restore({ storage, shape }: SavedArray, place: TapeNode | undefined): Tensor {
+    place?.retain();
+    return new Tensor(versionOf(storage, this), shape, place);
   }
 
   describe(): string {
@@ -149,13 +163,22 @@ export function leafNode(shape: Shape): TapeNode {
   return new TapeNode(undefined, undefined, shape, [], undefined);
 }
 
-/** The same storage in a new tensor, cut off from the tape. */
+/**
+ * The same storage in a new tensor, cut off from the tape. It stands for what `x` is now: where `x` changes in place, as
+ * parameters and running statistics do, reading it afterwards is an error, and `clone` keeps a copy.
+ */
 export function detach(x: Tensor): Tensor {
-  return new Tensor(retain(x.storage), x.shape);
+  return new Tensor(aliasOf(x.storage, 'detach'), x.shape);
 }
 
-/** The same value at the same place of the tape, in a tensor with a lifetime of its own. */
-export function share(x: Tensor): Tensor {
+/** The same value at the same place of the tape, in a tensor with a lifetime of its own, for use at once. */
+export function alias(x: Tensor): Tensor {
   x.node?.retain();
   return new Tensor(retain(x.storage), x.shape, x.node);
+}
+
+/** As `alias`, for whoever keeps it: it stands for what `x` is now, as with `detach`. */
+export function aliasAsOfNow(x: Tensor, what: string): Tensor {
+  x.node?.retain();
+  return new Tensor(aliasOf(x.storage, what), x.shape, x.node);
 }

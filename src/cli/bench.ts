@@ -107,6 +107,9 @@ async function show(name: string, { device: kind, shapes, params: given, variant
   }
 }
 
+/** What the measured choices of a device are kept under. */
+const tuningKey = ({ info: { tuning, adapter } }: Device): string => (tuning ?? adapter).replace(/ \/ tuned .*$/, '');
+
 function heading(
   kernel: Kernel,
   specs: readonly Spec[],
@@ -124,7 +127,7 @@ function heading(
 
 function wgslOf(kernel: Kernel, specs: readonly Spec[], params: unknown, device: Device, wanted: string | undefined) {
   const { adapter } = device as Device & { readonly adapter: WebGpuAdapterInfo };
-  const choices = tunedChoices(device.info.adapter.replace(/ \/ tuned .*$/, ''));
+  const choices = tunedChoices(tuningKey(device));
   const variant = chooseVariant(kernel.name, kernel.wgsl, specs, params, adapter, wanted, choices);
   const others = kernel.wgsl.filter(one => one !== variant && one.applies(specs, params, adapter)).map(one => one.name);
   const { passes, scratch = [] } = variant.plan(specs, params, adapter);
@@ -144,7 +147,7 @@ function wgslOf(kernel: Kernel, specs: readonly Spec[], params: unknown, device:
 
 function wasmOf(kernel: Kernel, specs: readonly Spec[], params: unknown, device: Device, wanted: string | undefined) {
   const { adapter } = device as Device & { readonly adapter: WasmAdapterInfo };
-  const choices = tunedChoices(device.info.adapter.replace(/ \/ tuned .*$/, ''));
+  const choices = tunedChoices(tuningKey(device));
   const variant = chooseVariant(kernel.name, kernel.wasm, specs, params, adapter, wanted, choices);
   const others = kernel.wasm.filter(one => one !== variant && one.applies(specs, params, adapter)).map(one => one.name);
   const { passes } = variant.plan(specs, params, adapter);
@@ -198,7 +201,7 @@ function keep(device: Device, call?: TunedCall): string {
     const [milliseconds, untuned] = [timeOf(call.chosen), timeOf(call.untuned)];
     choices[call.key] = { variant: call.chosen, milliseconds, untuned };
   }
-  return writeTuning(device.info.adapter, choices);
+  return writeTuning(tuningKey(device), choices);
 }
 
 function tableOf({ candidates, chosen, untuned }: TunedCall): string[] {

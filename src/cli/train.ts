@@ -1,11 +1,17 @@
+/** `weft train`: one model, from the recipe of its name unless options say otherwise. */
 import { Command } from 'commander';
+import type { Dataset } from '../data/index.node.ts';
 import { UsageError } from '../devices/errors.ts';
 import { type OpenOptions, openOptionsLike } from '../devices/open.ts';
-import { buildModel, type ModelSpec } from '../nn/index.ts';
+import { buildModel, type ModelSpec, modelForImages } from '../nn/index.ts';
+import { formatDuration, formatPercent } from '../study/format.ts';
+import { obtainDataset, type Progress, Run, RunFolder, type RunResult, type Session } from '../study/index.node.ts';
 import { readCheckpointInfo } from '../train/checkpoint.node.ts';
+import type { Recipe } from '../train/index.ts';
+import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
-import { formatDuration, formatPercent } from './progress.ts';
-import { obtainData, type Session, unlessInterrupted, withSession } from './session.ts';
+import { ProgressLine } from './progress.ts';
+import { unlessInterrupted, withSession } from './session.ts';
 import {
   givenModelOptions,
   type ModelOptions,
@@ -15,22 +21,22 @@ import {
   withModelOptions,
   withRecipeOptions,
 } from './training-options.ts';
-import { lastCheckpoint, type TrainingRunResult, trainingRun } from './training-run.ts';
+import { showProfile } from './training-profile.ts';
 
-export interface TrainOptions extends SharedOptions, ModelOptions, RecipeOptions {
+export interface TrainOptions extends SharedOptions, DataFlags, ModelOptions, RecipeOptions {
   readonly validation: number;
   readonly test: boolean;
   readonly checkpointEvery?: number;
   readonly from?: string;
   readonly resume?: boolean;
+  readonly force?: boolean;
   readonly summary?: boolean;
   /** Commander makes this true unless --no-capture is given. */
   readonly capture: boolean;
   readonly profile?: boolean;
 }
 
-/** `weft train`: one model, from the recipe of its name unless options say otherwise. */
-export const trainCommand = withRecipeOptions(withModelOptions(withSharedOptions(new Command('train'))))
+export const trainCommand = withRecipeOptions(withModelOptions(withDataFlags(withSharedOptions(new Command('train')))))
   .description('train a model and evaluate it on the test images')
   .option(
     '--validation <n>',
@@ -44,7 +50,8 @@ export const trainCommand = withRecipeOptions(withModelOptions(withSharedOptions
     '--from <file>',
     'begin with the weights of a checkpoint (of its model), or of pretrained:NAME, instead of random ones',
   )
-  .option('--resume', 'go on with the run in --out')
+  .option('--resume', 'go on with the run in --out; one that has no checkpoint yet begins anew')
+  .option('--force', 'replace the run that --out holds')
   .option('--no-capture', 'take every step by itself instead of recording one and replaying it')
   .option(
     '--profile',
@@ -56,7 +63,7 @@ export const trainCommand = withRecipeOptions(withModelOptions(withSharedOptions
     const spec = given.from === undefined ? modelSpecOf(given) : await modelOf(given.from, given, isModelGiven);
     const options = { ...given, model: spec.name };
     if (options.summary) {
-      const summary = buildModel(spec).summary();
+      const summary = await summaryOf(spec, options);
       console.log(options.json ? JSON.stringify(summary) : String(summary));
       return;
     }
@@ -65,6 +72,35 @@ export const trainCommand = withRecipeOptions(withModelOptions(withSharedOptions
     if (options.json) console.log(JSON.stringify(result));
     else printResult(result, options.out);
   });
+
+/** The model's layers for the images of the folder that --data names, or for Fashion-MNIST's. */
+async function summaryOf(spec: ModelSpec, options: TrainOptions) {
+  if (options.data === undefined) return buildModel(spec).summary();
+  const data = await obtainDataset({ data: options.data, reading: datasetOptionsOf(options) }, new ProgressLine());
+  const { height, width, channels } = data.train;
+  return buildModel(options.from === undefined ? modelOn(spec, data) : spec).summary([height, width, channels]);
+}
+
+/**
+ * The model for the images and classes of a data set.
+ * @throws UsageError for a single class, and for images too small for the model
+ */
+function modelOn(spec: ModelSpec, { kind, train, classNames, mean, std, provenance }: Dataset): ModelSpec {
+  if (kind === 'fashion-mnist') return spec;
+  const classes = classNames.length;
+  if (classes < 2) throw new UsageError(`${provenance.path} has one class; there is nothing to tell apart.`);
+  return modelForImages(spec, { imageShape: [train.height, train.width, train.channels], classes, mean, std });
+}
+
+/** Whether a mirrored image still shows the same is known of garments; other images are mirrored only when told to. */
+function recipeOn(recipe: Recipe, { kind }: Dataset, { flip }: RecipeOptions, progress: Progress): Recipe {
+  const { augmentation } = recipe;
+  if (kind === 'fashion-mnist' || flip !== undefined || !augmentation || augmentation.flip === 'none') return recipe;
+  progress.note(
+    'Images are not mirrored (--flip none), as only those of Fashion-MNIST are by default; --flip random mirrors them.',
+  );
+  return { ...recipe, augmentation: { ...augmentation, flip: 'none' } };
+}
 
 /**
  * The model of the checkpoint to begin with.
@@ -81,36 +117,53 @@ async function modelOf(from: string, options: TrainOptions, isModelGiven: boolea
 }
 
 /** Runs the command; undefined when Ctrl-C stopped it (the exit code says so). */
-async function train(model: ModelSpec, options: TrainOptions): Promise<TrainingRunResult | undefined> {
-  const { seed, from, validation, test, checkpointEvery, capture, profile, resume = false } = options;
+async function train(model: ModelSpec, options: TrainOptions): Promise<RunResult | undefined> {
+  const { seed, from, validation, test, checkpointEvery, capture, profile, force } = options;
   const recipe = recipeOf(options);
   if (validation === 0 && (!test || recipe.patience !== null)) {
     throw new UsageError(
-      `${test ? '--patience' : '--no-test'} needs images to look at instead: hold some out with --validation 5000.`,
+      `${test ? '--patience' : '--no-test'} needs images that training does not see: hold some out with --validation 5000.`,
     );
   }
   const out = options.out ?? `runs/${options.model}-seed${seed}${from === undefined ? '' : '-continued'}`;
+  if (force && options.resume)
+    throw new UsageError('--resume goes on with the run that --force replaces; give one of them.');
+  const resume = options.resume === true && (await new RunFolder(out).isResumable());
   const { shared, open } = resume ? await asBefore(out, options) : { shared: options, open: {} };
-  const work = async (session: Session): Promise<TrainingRunResult> => {
-    const data = await obtainData(options, session.progress);
-    const run = { model, recipe, seed, from, validation, test, checkpointEvery, capture, profile, out, resume };
-    return trainingRun(data, run, session);
+  const work = async (session: Session): Promise<RunResult> => {
+    const data = await obtainDataset(
+      { ...options, reading: datasetOptionsOf(options) },
+      session.progress,
+      session.signal,
+    );
+    if (options.resume && !resume) session.progress.note(`There is no checkpoint in ${out} yet; the run begins.`);
+    const loop = { checkpointEvery, capture };
+    const fitting = from === undefined ? modelOn(model, data) : model;
+    const own = recipeOn(recipe, data, options, session.progress);
+    const asked = { model: fitting, recipe: own, seed, from, validation, test, loop, out, resume, force };
+    const run = await Run.open(asked, data, session);
+    try {
+      if (profile) await showProfile({ model: fitting, recipe: own, capture, out }, run.trainingSet, session);
+      return await run.finish();
+    } finally {
+      run.dispose();
+    }
   };
   return unlessInterrupted(withSession(shared, work, open));
 }
 
 /** A resumed run goes on on the device it began on, with the same form of multiply-add: then the losses are the same bits. */
 async function asBefore(out: string, options: SharedOptions): Promise<{ shared: SharedOptions; open: OpenOptions }> {
-  const { device, adapter } = await readCheckpointInfo(lastCheckpoint(out));
+  const { device, adapter } = await readCheckpointInfo(new RunFolder(out).checkpoint('last'));
   const kind = options.device === 'auto' ? (device as SharedOptions['device']) : options.device;
   return { shared: { ...options, device: kind }, open: openOptionsLike(adapter) };
 }
 
-export function printResult(result: TrainingRunResult, out: string | undefined): void {
-  const { accuracy, ci95, images } = result.evaluation;
+export function printResult(result: RunResult, out: string | undefined): void {
+  const { accuracy, ci95, macro, images } = result.evaluation;
   console.log(
     `${result.model}: ${result.evaluatedOn} accuracy ${formatPercent(accuracy)} ` +
-      `(95 % interval ${formatPercent(ci95[0])} to ${formatPercent(ci95[1])}) on ${images} images, ` +
+      `(95 % interval ${formatPercent(ci95[0])} to ${formatPercent(ci95[1])}), macro F1 ${formatPercent(macro.f1)}, on ${images} images, ` +
       `${result.epochs} epochs in ${formatDuration(result.seconds)} on ${result.device}` +
       `${result.sampleData ? ' -- SAMPLE DATA' : ''}`,
   );

@@ -23,7 +23,7 @@ import {
   RECIPES,
   type Recipe,
 } from '../train/index.ts';
-import { numberBetween, wholeNumber, wholeNumbers } from './options.ts';
+import { numberAbove, numberBetween, wholeNumber, wholeNumbers } from './options.ts';
 
 export interface ModelOptions {
   readonly model: ModelName;
@@ -97,7 +97,7 @@ export function withModelOptions(command: Command): Command {
 export function withRecipeOptions(command: Command): Command {
   return command
     .option('--epochs <n>', 'passes over the training images', wholeNumber(1))
-    .option('--batch-size <n>', 'images per step', wholeNumber(1))
+    .option('--batch-size <n>', 'images per step; what does not fill one is left out of the epoch', wholeNumber(1))
     .addOption(new Option('--optimizer <name>', 'optimizer').choices([...OPTIMIZER_NAMES]))
     .option('--learning-rate <x>', 'peak learning rate', numberBetween(0, 100))
     .option('--momentum <x>', 'momentum of sgd (Nesterov)', numberBetween(0, 1))
@@ -114,7 +114,7 @@ export function withRecipeOptions(command: Command): Command {
     .option('--mixup <alpha>', 'blend images in pairs', numberBetween(0, 100))
     .option('--cutmix <alpha>', 'paste rectangles of other images', numberBetween(0, 100))
     .option('--ema <decay>', 'average the parameters with this decay', numberBetween(0, 1))
-    .option('--clip <norm>', 'scale gradients down to this norm', numberBetween(0, 1e9))
+    .option('--clip <norm>', 'scale gradients down to this norm', numberAbove(0, 1e9))
     .option('--patience <epochs>', 'stop when validation has not improved for so long', wholeNumber(1));
 }
 

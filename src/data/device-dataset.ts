@@ -3,7 +3,10 @@
  * that the host sends. 60,000 images take 47 MB.
  */
 import { runKernel } from '../autograd/op.ts';
+import { positiveInteger, refuse, showValue } from '../devices/checks.ts';
 import type { Device } from '../devices/device.ts';
+import { DTypeError, ShapeError } from '../devices/errors.ts';
+import { formatShape } from '../devices/shape.ts';
 import { release, type Storage } from '../devices/storage.ts';
 import { type AugmentParams, augmentImages, gatherImages, gatherLabels } from '../kernels/image/index.ts';
 import { streamNamed } from '../kernels/random/philox.ts';
@@ -37,7 +40,13 @@ export class DeviceDataset {
   readonly labels: Tensor;
   readonly #state: Storage;
 
-  constructor({ images, labels, count, height, width, channels }: ImageSet, device: Device) {
+  /**
+   * @throws ShapeError for images or labels that are not as many as `count` and the sizes say; DTypeError for others than
+   *   bytes; nothing is allocated then
+   */
+  constructor(set: ImageSet, device: Device) {
+    checkSet(set);
+    const { images, labels, count, height, width, channels } = set;
     this.device = device;
     this.count = count;
     this.images = keep(tensor(images, [count, height, width, channels], { device }));
@@ -45,7 +54,11 @@ export class DeviceDataset {
     this.#state = device.allocate(4, 'uint32');
   }
 
-  /** The images at `indices`, as they are. Inside a capture the indices must be an int32 tensor [N]. */
+  /**
+   * The images at `indices`, as they are. Inside a capture the indices must be an int32 tensor [N]; its values are not
+   * looked at, for that would wait for the device.
+   * @throws UsageError for an index that is no place in the data
+   */
   batch(indices: ArrayLike<number> | Tensor): Batch {
     return tidy(() => {
       const chosen = this.#indices(indices);
@@ -85,6 +98,12 @@ export class DeviceDataset {
 
   #indices(indices: ArrayLike<number> | Tensor): Tensor {
     if (indices instanceof Tensor) return indices;
+    for (let i = 0; i < indices.length; i++) {
+      const index = indices[i];
+      if (Number.isInteger(index) && index >= 0 && index < this.count) continue;
+      const allowed = `the place of one of ${this.count} images, 0 to ${this.count - 1}`;
+      refuse('DeviceDataset', `indices[${i}]`, index, allowed);
+    }
     return tensor(Int32Array.from(indices), [indices.length], { device: this.device });
   }
 
@@ -96,6 +115,25 @@ export class DeviceDataset {
     this.images.dispose();
     this.labels.dispose();
     release(this.#state);
+  }
+}
+
+function checkSet({ images, labels, count, height, width, channels }: ImageSet): void {
+  for (const [name, size] of Object.entries({ count, height, width, channels })) {
+    positiveInteger('DeviceDataset', name, size);
+  }
+  for (const [name, values] of Object.entries<unknown>({ images, labels })) {
+    if (values instanceof Uint8Array || values instanceof Uint8ClampedArray) continue;
+    throw new DTypeError(`DeviceDataset: ${name} must be bytes (Uint8Array), not ${showValue(values)}.`);
+  }
+  const pixels = count * height * width * channels;
+  if (images.length !== pixels) {
+    throw new ShapeError(
+      `DeviceDataset: ${count} images of ${formatShape([height, width, channels])} are ${pixels} bytes, not ${images.length}.`,
+    );
+  }
+  if (labels.length !== count) {
+    throw new ShapeError(`DeviceDataset: ${count} images need ${count} labels, not ${labels.length}.`);
   }
 }
 

@@ -52,11 +52,11 @@ export interface LoadOptions {
   aptGet?: string;
 }
 
-/** The directory of cached files, by the rules of the XDG base directory specification. */
-export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+/** The directory of cached files, by the rules of the XDG base directory specification; `part` is its last name. */
+export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env, part = 'fashion-mnist'): string {
   const own = environment.WEFT_CACHE;
-  if (own) return join(own, 'fashion-mnist');
-  return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'weft', 'fashion-mnist');
+  if (own) return join(own, part);
+  return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'weft', part);
 }
 
 /**

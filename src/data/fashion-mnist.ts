@@ -30,7 +30,7 @@ export const CLASS_NAMES: readonly string[] = [
 /** Images and their labels; `images` is `[count, height, width, channels]`, one byte per value, 0 black .. 255 white. */
 export interface ImageSet {
   images: Uint8Array;
-  /** `[count]`, 0 .. 9 */
+  /** `[count]`, each below the number of classes: 0 .. 9 in Fashion-MNIST */
   labels: Uint8Array;
   count: number;
   height: number;

@@ -41,6 +41,55 @@ function describeMagic(magic: number): string {
   return `the file holds ${type} values of rank ${magic & 0xff}`;
 }
 
+/** What an IDX file says before its values. */
+export interface IdxHeader {
+  shape: number[];
+  /** Where the values begin. */
+  dataStart: number;
+  /** How many bytes the values take. */
+  dataBytes: number;
+}
+
+/**
+ * Reads the header of an uncompressed IDX file of unsigned bytes.
+ *
+ * @param bytes the file, or at least its first 4 + 4 x rank bytes
+ * @param name what to call the file in an error
+ * @param rank how many axes it must have
+ * @throws DataError when the magic number is another, or the header is cut off
+ */
+export function parseIdxHeader(bytes: Uint8Array, name: string, rank: number): IdxHeader {
+  const dataStart = 4 + 4 * rank;
+  if (bytes.length < 4) {
+    throw new DataError(`${name} is truncated: expected a header of ${dataStart} bytes, found ${bytes.length} bytes.`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const magic = view.getUint32(0);
+  if (magic !== idxMagic(rank)) {
+    throw new DataError(
+      `${name} has the wrong magic number: expected ${hex(idxMagic(rank))}, found ${hex(magic)} (${describeMagic(magic)}).`,
+    );
+  }
+  if (bytes.length < dataStart) {
+    throw new DataError(`${name} is truncated: expected a header of ${dataStart} bytes, found ${bytes.length} bytes.`);
+  }
+  const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
+  return { shape, dataStart, dataBytes: sizeOf(shape) };
+}
+
+/**
+ * Checks that a file is as long as its header says.
+ * @throws DataError when it is shorter or longer
+ */
+export function checkIdxLength({ shape, dataStart, dataBytes }: IdxHeader, length: number, name: string): void {
+  const expected = dataStart + dataBytes;
+  if (length === expected) return;
+  const fault = length < expected ? 'is truncated' : 'has bytes after its end';
+  throw new DataError(
+    `${name} ${fault}: expected ${expected} bytes for shape ${formatShape(shape)}, found ${length} bytes.`,
+  );
+}
+
 /**
  * Reads an uncompressed IDX file of unsigned bytes.
  *
@@ -51,34 +100,11 @@ function describeMagic(magic: number): string {
  * @throws DataError when the magic number is another, or the file is shorter or longer than its header says
  */
 export function parseIdx(bytes: Uint8Array, name: string, rank: number): IdxArray {
-  const headerBytes = 4 + 4 * rank;
-  if (bytes.length < 4) {
-    throw new DataError(
-      `${name} is truncated: expected a header of ${headerBytes} bytes, found ${bytes.length} bytes.`,
-    );
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const magic = view.getUint32(0);
-  if (magic !== idxMagic(rank)) {
-    throw new DataError(
-      `${name} has the wrong magic number: expected ${hex(idxMagic(rank))}, found ${hex(magic)} (${describeMagic(magic)}).`,
-    );
-  }
-  if (bytes.length < headerBytes) {
-    throw new DataError(
-      `${name} is truncated: expected a header of ${headerBytes} bytes, found ${bytes.length} bytes.`,
-    );
-  }
-  const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
-  const expected = headerBytes + sizeOf(shape);
-  if (bytes.length !== expected) {
-    const fault = bytes.length < expected ? 'is truncated' : 'has bytes after its end';
-    throw new DataError(
-      `${name} ${fault}: expected ${expected} bytes for shape ${formatShape(shape)}, found ${bytes.length} bytes.`,
-    );
-  }
+  const header = parseIdxHeader(bytes, name, rank);
+  checkIdxLength(header, bytes.length, name);
+  const { shape, dataStart, dataBytes } = header;
   // Not `subarray`: of a Node Buffer that is a Buffer, whose `slice` does not copy.
-  return { shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + headerBytes, expected - headerBytes) };
+  return { shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, dataBytes) };
 }
 
 /**

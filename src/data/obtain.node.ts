@@ -86,13 +86,17 @@ export async function downloadEdition(edition: Edition, directory: string, optio
   for (const file of order) {
     if (!(await isStored(directory, file))) {
       const url = `${base}${file.name}.gz`;
-      await checkAndStore(directory, file, await fetchBytes(url, options), url);
+      await checkAndStore(directory, file, await fetchBytes(url, longestPacked(file), options), url);
     }
     await removePlain(directory, file);
   }
 }
 
-async function fetchBytes(url: string, options: DownloadOptions): Promise<Uint8Array> {
+/** Bytes that a `.gz` of the file can have: gzip makes what it cannot compress longer, by less than a hundredth. */
+const longestPacked = ({ bytes }: DataFile): number => Math.ceil(1.01 * bytes) + 2 ** 16;
+
+/** @param most bytes that are taken; a server that has more to send is left at once */
+async function fetchBytes(url: string, most: number, options: DownloadOptions): Promise<Uint8Array> {
   const controller = new AbortController();
   let limit = options.connectTimeout;
   let timer = setTimeout(() => controller.abort(), limit);
@@ -105,14 +109,20 @@ async function fetchBytes(url: string, options: DownloadOptions): Promise<Uint8A
     }
     const length = Number(response.headers.get('content-length'));
     const total = length > 0 ? length : undefined;
+    const refuse = (sent: string): never => {
+      controller.abort();
+      throw new DataError(`${url} cannot be downloaded: the server sends ${sent}, the file has at most ${most}.`);
+    };
+    if (length > most) refuse(`${length} bytes`);
     const chunks: Uint8Array[] = [];
     let received = 0;
     limit = STALL_TIMEOUT;
     for await (const chunk of response.body) {
       clearTimeout(timer);
       timer = setTimeout(() => controller.abort(), limit);
-      chunks.push(chunk);
       received += chunk.length;
+      if (received > most) refuse(`more than ${received - 1} bytes`);
+      chunks.push(chunk);
       options.onBytes(url, received, total);
     }
     return Buffer.concat(chunks);

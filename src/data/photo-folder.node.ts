@@ -1,10 +1,10 @@
 /** Photographs on a disk: files as they are named, folders with everything below them, and what they are known to show. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../devices/errors.ts';
 import { labelOfWord, type PhotoLabel, parseLabels } from './photo-labels.ts';
-import { PICTURE_ENDING } from './picture-file.node.ts';
+import { OTHER_PICTURE_ENDING, PICTURE_ENDING } from './picture-file.node.ts';
 
 /** The pictures of garments that come with this package. */
 export const GARMENT_DIRECTORY: string = fileURLToPath(new URL('../../assets/garments', import.meta.url));
@@ -53,19 +53,37 @@ export async function findPhotos(
   return photos;
 }
 
-async function picturesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter(entry => entry.isFile() && PICTURE_ENDING.test(entry.name))
-    .map(entry => join(entry.parentPath, entry.name))
-    .sort((a, b) => (a < b ? -1 : 1));
+/**
+ * Pictures in a folder and below it, through links too. A link to a folder that holds it is not followed round and round.
+ * @param above real paths of the folders on the way here
+ */
+async function picturesBelow(folder: string, above: readonly string[] = []): Promise<string[]> {
+  const real = await realpath(folder);
+  if (above.includes(real)) return [];
+  const found: string[] = [];
+  for (const { name } of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, name);
+    // What a link leads to; a link to nothing is kept, so that it is named.
+    const about = await stat(path).catch(() => undefined);
+    if (about?.isDirectory()) found.push(...(await picturesBelow(path, [...above, real])));
+    else if ((!about || about.isFile()) && isPictureName(name)) found.push(path);
+  }
+  return above.length > 0 ? found : found.sort((a, b) => (a < b ? -1 : 1));
 }
 
+const isPictureName = (name: string): boolean => PICTURE_ENDING.test(name) || OTHER_PICTURE_ENDING.test(name);
+
 async function readLabels(path: string): Promise<Map<string, PhotoLabel>> {
-  const text = await readFile(path, 'utf8').catch(error => {
+  const bytes = await readFile(path).catch(error => {
     throw new DataError(`The labels ${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? error}).`);
   });
-  return parseLabels(text, path);
+  return parseLabels(textOf(bytes), path);
+}
+
+/** Spreadsheets mark what they save with a byte order mark, in UTF-8 or UTF-16. */
+function textOf(bytes: Uint8Array): string {
+  const mark = (bytes[0] << 8) | bytes[1];
+  return new TextDecoder(mark === 0xfffe ? 'utf-16le' : mark === 0xfeff ? 'utf-16be' : 'utf-8').decode(bytes);
 }
 
 async function ownList(folder: string): Promise<Map<string, PhotoLabel> | undefined> {

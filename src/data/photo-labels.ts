@@ -71,7 +71,8 @@ export function labelText(label: PhotoLabel): string {
  * @throws DataError naming the entry that cannot be understood
  */
 export function parseLabels(text: string, source: string): Map<string, PhotoLabel> {
-  const entries = /\.json$/i.test(source) ? jsonEntries(text, source) : csvEntries(text, source);
+  const plain = text.replace(/^\ufeff/, '');
+  const entries = /\.json$/i.test(source) ? jsonEntries(plain, source) : csvEntries(plain, source);
   const labels = new Map<string, PhotoLabel>();
   for (const [name, words] of entries) {
     const label = words.flatMap(word => {
@@ -115,7 +116,8 @@ function csvEntries(text: string, source: string): [string, string[]][] {
   const rows = lines.map((line, index): [string, string[]] => {
     const comma = line.lastIndexOf(',');
     if (comma < 0) throw new DataError(`${source}, line ${index + 1}: "${line}" is not of the form file,class.`);
-    const unquoted = (part: string): string => part.trim().replace(/^"(.*)"$/, '$1');
+    const unquoted = (part: string): string =>
+      part.trim().replace(/^"(.*)"$/, (_, inside: string) => inside.replaceAll('""', '"'));
     const words = unquoted(line.slice(comma + 1)).split('|');
     return [unquoted(line.slice(0, comma)), words.map(word => word.trim()).filter(word => word !== '')];
   });

@@ -5,6 +5,7 @@
 import type { DType, TypedArray } from './dtype.ts';
 import type { Kernel } from './kernel.ts';
 import type { Shape } from './shape.ts';
+import type { Version, WriteHistory } from './versions.ts';
 
 export type DeviceKind = 'reference' | 'wasm' | 'webgpu';
 
@@ -14,6 +15,7 @@ export interface Allocation {
   readonly buffer: unknown;
   readonly bytes: number;
   references: number;
+  readonly history: WriteHistory;
 }
 
 /** `length` elements of `dtype`, starting `byteOffset` bytes into an allocation. */
@@ -22,6 +24,8 @@ export interface Storage {
   readonly byteOffset: number;
   readonly length: number;
   readonly dtype: DType;
+  /** The contents that it stands for; absent where that is whatever the memory holds. */
+  version?: Version;
 }
 
 /** A storage with the shape in which a kernel shall see it. */
@@ -35,6 +39,8 @@ export interface DeviceInfo {
   readonly description: string;
   /** Stable identity of adapter + driver (or engine), for caches and checkpoints. */
   readonly adapter: string;
+  /** What measured choices of variants are kept under, where speed depends on more than what decides bits. Default: `adapter`. */
+  readonly tuning?: string;
   /** Runs on the CPU though it speaks a GPU's language. */
   readonly isSoftware: boolean;
 }
@@ -61,8 +67,18 @@ export interface Capture {
    * that does the same every time are equal.
    */
   readonly signature: string;
+  /** Bytes of what was made once of constant memory, for all replays. */
+  readonly preparedBytes: number;
   /** Gives the capture's memory back; its outputs are invalid afterwards. */
   dispose(): void;
+}
+
+export interface CaptureOptions {
+  /**
+   * Memory that nobody writes to as long as the capture is replayed, on the caller's word. What a device makes of it alone,
+   * such as transformed filters, it may make once and keep.
+   */
+  readonly constant?: readonly Storage[];
 }
 
 /** Time and work of one kernel variant, summed over its calls. */
@@ -73,6 +89,11 @@ export interface ProfileEntry {
   readonly milliseconds: number;
   readonly flops: number;
   readonly bytes: number;
+  /**
+   * The largest share, 0 to 1, of subnormal numbers (below 1.2e-38) in what a call read, from a sample of its float32 inputs;
+   * absent where none was seen. Some processors compute with them up to a hundred times slower; the wasm device looks for them.
+   */
+  readonly subnormals?: number;
 }
 
 /** What a kernel call has to do, for judging how long it took. */
@@ -137,7 +158,7 @@ export interface Device {
    * Runs `record` (normally, once) and keeps the sequence of kernel runs and copies for replay. Everything allocated
    * meanwhile belongs to the capture until it is disposed. `read`, `write` and `sync` throw inside.
    */
-  capture(record: () => void): Capture;
+  capture(record: () => void, options?: CaptureOptions): Capture;
   /** Inside the function given to `capture`. Whatever only the host would see must refuse then: a replay leaves it out. */
   readonly isCapturing: boolean;
 

@@ -7,11 +7,11 @@ import { DTypeError } from './errors.ts';
 
 export type DType = 'float32' | 'int32' | 'uint32' | 'uint8';
 
-/** Values as a host sees them. Reading a float32 tensor of the reference device gives a Float64Array. */
+/**
+ * Values of a tensor on the host: the array that is named like the dtype. The reference device holds float32 in a
+ * Float64Array: its kernels read and write that, and reading a float32 tensor of it gives one.
+ */
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
-
-/** What a reference kernel reads and writes: Float64Array for float32, otherwise the array of the dtype's own name. */
-export type NumberArray = Float64Array | Float32Array | Int32Array | Uint32Array | Uint8Array;
 
 /** Bytes per element on the compute devices. */
 export function bytesPerElement(dtype: DType): number {

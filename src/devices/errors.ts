@@ -38,6 +38,11 @@ export class DataError extends Error {
   override name = 'DataError';
 }
 
+/** A folder that another process is at work in; names the process. */
+export class FolderLockedError extends Error {
+  override name = 'FolderLockedError';
+}
+
 /** A checkpoint that is damaged or belongs to another model. */
 export class CheckpointError extends Error {
   override name = 'CheckpointError';

@@ -7,7 +7,7 @@
  * Plans are cached by kernel, variant, specs and parameters, so `plan` may do real work, and parameters must be plain
  * JSON data. Whatever changes from step to step (a learning rate, a step or random counter) is an input storage.
  */
-import type { DType, NumberArray } from './dtype.ts';
+import type { DType, TypedArray } from './dtype.ts';
 import type { Shape } from './shape.ts';
 import type { WasmProgram } from './wasm/assembler/module.ts';
 
@@ -32,7 +32,7 @@ export interface Kernel<P = any> {
    * Plain loops in float64. Must write every element of `outputs`. Outputs listed in `updates` hold their previous
    * contents on entry.
    */
-  reference(inputs: readonly NumberArray[], outputs: readonly NumberArray[], specs: readonly Spec[], params: P): void;
+  reference(inputs: readonly TypedArray[], outputs: readonly TypedArray[], specs: readonly Spec[], params: P): void;
   /** Indices of outputs whose previous contents the kernel reads (optimizer state, running statistics). */
   readonly updates?: readonly number[];
   /** In order of preference; see chooseVariant. The last one applies to everything. */
@@ -54,11 +54,27 @@ export const scratch = (index: number): Slot => ({ kind: 'scratch', index });
 
 /**
  * How sums are rounded on a device that stores float32. `default`: as is fastest, Winograd's transforms included.
- * `highest`: matrix products, convolutions and their gradients add up beyond float32 (float64 on wasm, pairs of float32 on
- * webgpu) and round once, and so does batch norm's forward pass in training. Five to seven times slower: for telling
- * rounding from mistakes, and for following another program's run.
+ * `highest`: every sum of floats adds up beyond float32 (float64 on wasm, pairs of float32 on webgpu), and what a kernel
+ * makes of it is rounded once, when it is stored: matrix products, convolutions, sums, means and sums of squares (so also
+ * gradients of what was broadcast), pools, batch norm, scatterAdd, and the sums in softmax and losses, with their gradients.
+ *
+ * What is stored is then the float64 value rounded to float32, in 99 of 100 elements, and off by no more than one unit in
+ * the last place in the others; what cancels to less than 2^-16 of the largest element is right to 2^-39 of that. On webgpu
+ * the products of a contraction count to 2^-36 of their size. Functions of one element are float32 as ever: softmax and
+ * losses carry the rounding of their exp and log. So does whatever is composed of several operations (norm, variance,
+ * logSumExp): each of them rounds what it stores. A product over axes is no sum, and additions of two tensors are stored one
+ * by one. test/kernels/highest-coverage.test.ts knows all kernels.
+ *
+ * Five to seven times slower: for telling rounding from mistakes, and for following another program's run.
  */
 export type Precision = 'default' | 'highest';
+
+/**
+ * Which way convolutions are computed on a device that stores float32. `default`: the fastest, Winograd's transforms
+ * included, whose rounding errors spread over tiles of 4 x 4 outputs. `direct`: every output is the sum over its own taps,
+ * so that a pixel changes no bit of an output that does not see it; 3 x 3 convolutions take up to three times longer.
+ */
+export type Convolution = 'default' | 'direct';
 
 // ---------------------------------------------------------------------------------------------------------- WebGPU
 
@@ -77,12 +93,15 @@ export interface WebGpuAdapterInfo {
   readonly maxComputeWorkgroupsPerDimension: number;
   readonly maxStorageBufferBindingSize: number;
   readonly precision: Precision;
+  readonly convolution: Convolution;
 }
 
 export interface WgslVariant<P = any> {
   readonly name: string;
   /** The precision of the devices on which it may run without being asked for by name; absent means any. */
   readonly precision?: Precision;
+  /** The convolution of the devices on which it may run without being asked for by name; absent means any. */
+  readonly convolution?: Convolution;
   /** Whether the variant computes this call on this adapter: shapes and capabilities, not taste. */
   applies(specs: readonly Spec[], params: P, adapter: WebGpuAdapterInfo): boolean;
   /** Whether it should be taken here without being asked for by name; absent means always. See chooseVariant. */
@@ -116,13 +135,18 @@ export interface WasmAdapterInfo {
   readonly threads: number;
   /** Fused multiply-add through the relaxed SIMD instructions: available, and measured faster or asked for. */
   readonly relaxedSimd: boolean;
+  /** Pairs of neighbouring vectors become one instruction of 256 bits: kernels walk two side by side. Changes no bits. */
+  readonly wide: boolean;
   readonly precision: Precision;
+  readonly convolution: Convolution;
 }
 
 export interface WasmVariant<P = any> {
   readonly name: string;
   /** The precision of the devices on which it may run without being asked for by name; absent means any. */
   readonly precision?: Precision;
+  /** The convolution of the devices on which it may run without being asked for by name; absent means any. */
+  readonly convolution?: Convolution;
   applies(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): boolean;
   prefers?(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): boolean;
   plan(specs: readonly Spec[], params: P, adapter: WasmAdapterInfo): WasmPlan;
@@ -153,4 +177,6 @@ export interface WasmPass {
   readonly args: readonly WasmArgument[];
   /** Fewest tasks that are worth waking another thread for; default 1. Small work runs on the calling thread alone. */
   readonly grain?: number;
+  /** It makes scratch of inputs alone, and later passes only read that: replays may leave it out where the inputs are constant. */
+  readonly prepares?: boolean;
 }

@@ -4,10 +4,10 @@
  */
 import type { Device, DeviceKind } from './device.ts';
 import { UsageError } from './errors.ts';
-import type { Precision } from './kernel.ts';
+import type { Convolution, Precision } from './kernel.ts';
 import { isNode } from './platform.ts';
-import { precisionOf } from './variants.ts';
-import type { WasmOptions } from './wasm/device.ts';
+import { checkArithmetic, convolutionOf, precisionOf } from './variants.ts';
+import type { WasmOptions } from './wasm/options.ts';
 import type { OpenWebGpuOptions } from './webgpu/options.ts';
 
 export type DeviceChoice = DeviceKind | 'auto';
@@ -15,6 +15,13 @@ export type DeviceChoice = DeviceKind | 'auto';
 export interface OpenOptions {
   /** How sums are rounded; `default` unless told. The reference device computes in float64 anyway. */
   readonly precision?: Precision;
+  /**
+   * `direct`: a pixel changes no bit of an output that does not see it, at the price of Winograd's speed; `default` unless
+   * told. The reference device convolves directly anyway. For some calls only, see `withConvolution`.
+   */
+  readonly convolution?: Convolution;
+  /** Of the wasm device: vectors of 256 bits, see `WasmOptions`. */
+  readonly wide?: boolean;
   readonly wasm?: WasmOptions;
   readonly webgpu?: OpenWebGpuOptions;
   /** Told why `auto` passed a device over. */
@@ -30,11 +37,13 @@ export interface OpenOptions {
  *     console.log(device.info.description);
  */
 export async function openDevice(kind: DeviceChoice = 'auto', options: OpenOptions = {}): Promise<Device> {
+  const { precision, convolution, wide } = options;
+  checkArithmetic('openDevice', options);
   switch (kind) {
     case 'reference':
       return (await import('./reference/device.ts')).openReferenceDevice();
     case 'wasm':
-      return (await import('./wasm/device.ts')).openWasmDevice({ precision: options.precision, ...options.wasm });
+      return (await import('./wasm/device.ts')).openWasmDevice({ precision, convolution, wide, ...options.wasm });
     case 'webgpu':
       return openWebGpu(options);
     case 'auto':
@@ -44,19 +53,20 @@ export async function openDevice(kind: DeviceChoice = 'auto', options: OpenOptio
   }
 }
 
-async function openWebGpu({ precision, webgpu }: OpenOptions): Promise<Device> {
+async function openWebGpu({ precision, convolution, webgpu }: OpenOptions): Promise<Device> {
   const { openWebGpuDevice } = isNode
     ? await import('./webgpu/open.node.ts')
     : await import('./webgpu/open.browser.ts');
-  return openWebGpuDevice({ precision, ...webgpu });
+  return openWebGpuDevice({ precision, convolution, ...webgpu });
 }
 
 /** Options for a device that computes the same bits as the one whose identity (`device.info.adapter`) this is. */
 export function openOptionsLike(adapter: string): OpenOptions {
   const precision = precisionOf(adapter);
+  const convolution = convolutionOf(adapter);
   return adapter.startsWith('wasm ')
-    ? { precision, wasm: { relaxedSimd: adapter.includes('relaxed-fma') } }
-    : { precision };
+    ? { precision, convolution, wasm: { relaxedSimd: adapter.includes('relaxed-fma') } }
+    : { precision, convolution };
 }
 
 async function openHardwareGpu(options: OpenOptions): Promise<Device | undefined> {

@@ -14,6 +14,8 @@ export interface TimedRun {
   readonly milliseconds: number;
   /** Absent for the second and later passes of one call. */
   readonly cost: Cost | undefined;
+  /** Share of subnormal numbers in what it read, where that was looked at. */
+  readonly subnormals?: number;
 }
 
 export class ProfileSums {
@@ -24,7 +26,7 @@ export class ProfileSums {
     this.#onCall = onCall;
   }
 
-  add({ kernel, variant, inputs, outputs, start, milliseconds, cost }: TimedRun): void {
+  add({ kernel, variant, inputs, outputs, start, milliseconds, cost, subnormals = 0 }: TimedRun): void {
     const key = `${kernel}/${variant}`;
     let entry = this.#entries.get(key);
     if (!entry) {
@@ -32,6 +34,7 @@ export class ProfileSums {
       this.#entries.set(key, entry);
     }
     entry.milliseconds += milliseconds;
+    if (subnormals > (entry.subnormals ?? 0)) entry.subnormals = subnormals;
     if (cost) {
       entry.calls++;
       entry.flops += cost.flops;

@@ -3,7 +3,10 @@
  * arena and the tape's saved values all hold on to one allocation, and it goes back to the device's pool when the last
  * holder lets go. Nothing here knows tensors.
  */
+
+import { checkReadable } from './access.ts';
 import type { Storage } from './device.ts';
+import { activeRecording, now, type Version } from './versions.ts';
 
 export type { Allocation, Storage } from './device.ts';
 
@@ -24,6 +27,21 @@ export function release(storage: Storage): void {
 }
 
 /**
+ * One more holder of the same memory, who wants its present contents: reading it once they have been overwritten throws.
+ * @param what the operation, for messages
+ */
+export function aliasOf(storage: Storage, what: string): Storage {
+  const { device } = storage.allocation;
+  checkReadable(device, what, storage);
+  return versionOf(storage, { asOf: now(), recording: activeRecording(device) });
+}
+
+/** One more holder of the same memory, who wants its contents as of `version`. */
+export function versionOf({ allocation, byteOffset, length, dtype }: Storage, version: Version): Storage {
+  return retain({ allocation, byteOffset, length, dtype, version });
+}
+
+/**
  * A window into an existing storage, sharing (and retaining) its allocation.
  * @param elementOffset first element of the window; its byte offset must be a multiple of VIEW_ALIGNMENT
  */
@@ -32,5 +50,5 @@ export function viewOf(storage: Storage, elementOffset: number, length: number):
   if (byteOffset % VIEW_ALIGNMENT !== 0 || elementOffset + length > storage.length) {
     throw new Error(`viewOf: elements ${elementOffset}..${elementOffset + length} are misaligned or out of range.`);
   }
-  return retain({ allocation: storage.allocation, byteOffset, length, dtype: storage.dtype });
+  return retain({ allocation: storage.allocation, byteOffset, length, dtype: storage.dtype, version: storage.version });
 }

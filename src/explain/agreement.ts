@@ -1,8 +1,8 @@
 /**
- * Does one explanation support another, e.g. Grad-CAM LIME? Two measures, both of ranks, so that units do
+ * Does one explanation support another, e.g. Grad-CAM and LIME? Two measures compare them. Both use ranks, so units do
  * not matter: the rank correlation of the maps' means over segments of the image (do they order its parts alike?), and the
- * overlap of the pixels that each ranks highest (do they point at the same place?). Neither means anything by itself: maps
- * that know nothing overlap too. So each map is also compared with random maps, as coarse as the segments, and what is
+ * overlap of the pixels that each ranks highest (do they point at the same place?). Neither value means anything by itself: random
+ * maps overlap too. So each map is also compared with random maps, as coarse as the segments, and what is
  * reported is how far the real agreement lies above that. Only the garment counts (pixels above zero): that both maps
  * neglect the background is no agreement.
  */
@@ -11,6 +11,7 @@ import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type BootstrapInterval, pairedBootstrap } from '../train/comparison.ts';
 import { spearman } from '../train/ranks.ts';
+import { imageKeys, keyOf } from './image-keys.ts';
 import { garmentPixels, hostImages, type JudgedMaps, mapsOnPixels, pixelOrder } from './judging/images.ts';
 import { type Segmentation, type Segments, segmentImages } from './segmentation/index.ts';
 
@@ -86,14 +87,15 @@ export async function attributionAgreement(
   const cuts = segmentImages({ values: host.values, shape: x.shape }, segments, segmentCount);
   const maps = [a, b].map(one => mapsOnPixels(one, host));
   const pixels = host.height * host.width;
+  const keys = imageKeys(host.values, host.count);
   const images = cuts.map((cut, image): ImageAgreement | undefined => {
     const garment = garmentPixels(host, image);
     if (garment.length === 0) return undefined;
     const look = (map: ArrayLike<number>, lot: number): Look =>
-      lookAt(map, cut, garment, top, seed, image * (randomMaps + 2) + lot);
+      lookAt(map, cut, garment, top, seed, keyOf(keys[image], lot));
     const [first, second] = maps.map((map, lot) => look(map.subarray(image * pixels, (image + 1) * pixels), lot));
     const real = compare(first, second);
-    const random = new PhiloxStream(seed, RANDOM_STREAM, image);
+    const random = new PhiloxStream(seed, RANDOM_STREAM, keys[image]);
     const chance = Array.from({ length: randomMaps }, (_, k) => {
       const perSegment = Float64Array.from({ length: cut.count }, () => random.uniform());
       const drawn = look(

@@ -41,7 +41,7 @@ export interface CompleteAttribution extends Attribution {
   readonly expected: Float64Array;
   /** sum(values) - (prediction - expected), per image. */
   readonly residual: Float64Array;
-  /** |residual| / max(1, |prediction - expected|), per image. */
+  /** |residual| over what it is measured by (`additivityScale`), per image. */
   readonly additivityErrors: Float64Array;
   /** The largest of them. */
   readonly additivityError: number;
@@ -52,6 +52,11 @@ export interface ExplainOptions {
   readonly target?: Target;
   /** Most images that go through the model at once, which bounds memory. Default 128. */
   readonly batchSize?: number;
+  /**
+   * For methods that sample: a whole number per image that its random numbers follow from, with the seed. Default: a key of its
+   * values (see `imageKeys`). Images with one key are explained with the same random numbers.
+   */
+  readonly keys?: ArrayLike<number>;
 }
 
 export const DEFAULT_BATCH = 128;
@@ -126,6 +131,18 @@ export function readLogits(
   }
 }
 
+/**
+ * What a residual is measured by: the difference of logits that the attributions should add up to. Where that is small beside
+ * what they add up from (they cancel), or beside the logits themselves (float32 rounds their difference), it is a hundredth of the
+ * attributions' magnitudes, or a thousandth of the larger logit, if that is more. No unit matters.
+ *
+ * @param magnitude sum of |attributions|
+ */
+export function additivityScale(prediction: number, expected: number, magnitude: number): number {
+  const difference = Math.abs(prediction - expected);
+  return Math.max(difference, magnitude / 100, Math.abs(prediction) / 1000, Math.abs(expected) / 1000);
+}
+
 /** Sums, residuals and errors of attributions [N, ...] that should add up to prediction - expected. */
 export function completeness(
   values: ArrayLike<number>,
@@ -135,14 +152,18 @@ export function completeness(
   const images = prediction.length;
   const size = values.length / Math.max(1, images);
   const residual = new Float64Array(images);
+  const additivityErrors = new Float64Array(images);
   for (let i = 0; i < images; i++) {
     let sum = 0;
-    for (let k = 0; k < size; k++) sum += values[i * size + k];
+    let magnitude = 0;
+    for (let k = 0; k < size; k++) {
+      sum += values[i * size + k];
+      magnitude += Math.abs(values[i * size + k]);
+    }
     residual[i] = sum - (prediction[i] - expected[i]);
+    const scale = additivityScale(prediction[i], expected[i], magnitude);
+    additivityErrors[i] = scale > 0 ? Math.abs(residual[i]) / scale : 0;
   }
-  const additivityErrors = residual.map(
-    (value, i) => Math.abs(value) / Math.max(1, Math.abs(prediction[i] - expected[i])),
-  );
   return {
     expected,
     residual,

@@ -6,6 +6,7 @@
 import {
   affine,
   div,
+  equal,
   max,
   mean,
   min,
@@ -17,9 +18,10 @@ import {
   sub,
   sum,
   transpose,
+  where,
 } from '../autograd/index.ts';
 import { runKernel } from '../autograd/op.ts';
-import { UsageError } from '../devices/errors.ts';
+import { NonFiniteError, UsageError } from '../devices/errors.ts';
 import { resizeBilinear } from '../kernels/image/index.ts';
 import { Module } from '../nn/index.ts';
 import { tensor } from '../tensor/creation.ts';
@@ -34,13 +36,31 @@ import {
   readLogits,
   targetRows,
 } from './attribution.ts';
-import { checkBatchSize, checkImages, evaluate, explainBatches, imageRows, newLike } from './evaluation.ts';
+import {
+  checkAttributions,
+  checkBatchSize,
+  checkImages,
+  evaluate,
+  explainBatches,
+  imageRows,
+  newLike,
+} from './evaluation.ts';
 import { innerActivations, innerGradient, layerOf, type Traceable } from './inner-layer.ts';
+import { inPieces } from './pieces.ts';
 import { firstPrincipalScores } from './principal-component.ts';
 
 export interface CamOptions extends ExplainOptions {
   /** Path of a module, e.g. `stage2.block0.conv1`. Default: the last convolutional stage's output. */
   readonly layer?: string;
+}
+
+/** Of methods that are defined for layers behind a relu. */
+export interface ReluCamOptions extends CamOptions {
+  /**
+   * Take the formula as it stands at a layer with negative activations too, e.g. at a convolution before its relu. Its sums of
+   * activations may cancel there, so that weights turn round or grow without bound. Default false: such a layer is refused.
+   */
+  readonly allowNegative?: boolean;
 }
 
 export interface CamAttribution extends Attribution {
@@ -62,14 +82,16 @@ interface WeightedCam {
 
 /** A map per image by weights from one backward pass. */
 function weightedCam({ method, weights, needsRelu = false }: WeightedCam) {
-  return async (f: Traceable, x: Tensor, options: CamOptions = {}): Promise<CamAttribution> => {
+  return async (f: Traceable, x: Tensor, options: ReluCamOptions = {}): Promise<CamAttribution> => {
     checkImages(x);
     const layer = layerOf(f, x, options.layer);
+    const refusesNegative = needsRelu && !options.allowNegative;
     const check = (values: ArrayLike<number>): void => {
       const least = values[0];
       if (least >= 0) return;
       throw new UsageError(
-        `${method} is defined for layers behind a relu; "${layer}" has activations down to ${least.toPrecision(3)}. Choose another layer.`,
+        `${method} is defined for layers behind a relu; "${layer}" has activations down to ${least.toPrecision(3)}. Choose another ` +
+          'layer, or pass { allowNegative: true } to take the formula as it stands.',
       );
     };
     const attribution = await explainBatches(method, x, options, (images, targets) => {
@@ -77,7 +99,7 @@ function weightedCam({ method, weights, needsRelu = false }: WeightedCam) {
       return noGrad(() => ({
         logits,
         map: sum(mul(weights(activations, gradient), activations), 3),
-        inspect: needsRelu ? { tensor: min(activations), check } : undefined,
+        inspect: refusesNegative ? { tensor: min(activations), check } : undefined,
       }));
     });
     return { ...attribution, layer };
@@ -115,10 +137,16 @@ export const layerCam = weightedCam({ method: 'layer-cam', weights: (_, g) => re
 /** Weights are the gradients of each position (R. L. Draelos, L. Carin: HiResCAM. arXiv:2011.08891). */
 export const hiResCam = weightedCam({ method: 'hires-cam', weights: (_, g) => g });
 
-/** Weights are the mean gradients, each position counting by its share of the activation (R. Fu et al.: BMVC 2020). */
+/**
+ * Weights are the mean gradients, each position counting by its share of the activation (R. Fu et al.: BMVC 2020); 0 for a
+ * channel without activation. No epsilon stands under the quotient: it would count for more the smaller the unit is.
+ */
 export const xGradCam = weightedCam({
   method: 'xgrad-cam',
-  weights: (a, g) => div(sum(mul(g, a), PIXELS, true), affine(sum(a, PIXELS, true), 1, 1e-7)),
+  weights(a, g) {
+    const together = sum(mul(g, a), PIXELS, true);
+    return where(equal(together, 0), 0, div(together, sum(a, PIXELS, true)));
+  },
   needsRelu: true,
 });
 
@@ -128,7 +156,7 @@ const logitsOf = (f: Traceable, x: Tensor): Tensor =>
 
 /**
  * Weights are the softmax, over channels, of the target's logit for the image seen through each channel's activation,
- * enlarged to the image (corners aligned) and scaled to [0, 1]. One forward pass per channel.
+ * enlarged to the image (corners aligned) and scaled to [0, 1] (a flat one to 0). One forward pass per channel.
  *
  * H. Wang et al.: Score-CAM. CVPR workshops 2020.
  */
@@ -148,19 +176,23 @@ export async function scoreCam(f: Traceable, x: Tensor, options: CamOptions = {}
       readLogits(explained, image, await logits.data(), classes, targetRows(target, image, 1, images));
       const channels = activations.shape[3];
       const scores = new Float64Array(channels);
-      for (let first = 0; first < channels; first += bound) {
-        const count = Math.min(bound, channels - first);
+      await inPieces(x.device, channels, bound, async (first, count) => {
         const seen = tidy(() =>
           noGrad(() => logitsOf(f, maskedImages(imageRows(x, image, 1), activations, first, count))),
         );
         const values = await seen.data();
         seen.dispose();
         for (let k = 0; k < count; k++) scores[first + k] = values[k * classes + explained.target[image]];
-      }
+      });
+      const bad = scores.findIndex(score => !Number.isFinite(score));
+      if (bad >= 0)
+        throw new NonFiniteError(`score-cam: the logit of image ${image} through channel ${bad} is ${scores[bad]}.`);
       const map = tidy(() =>
         noGrad(() => sum(mul(softmax(tensor(scores, [channels], { device: x.device })), activations), 3)),
       );
-      maps.push((await map.data()) as FloatArray);
+      const values = (await map.data()) as FloatArray;
+      checkAttributions(values, 1, 'score-cam', image);
+      maps.push(values);
       shape = [images, ...map.shape.slice(1)];
       map.dispose();
     } finally {
@@ -179,8 +211,9 @@ function maskedImages(image: Tensor, activations: Tensor, first: number, count: 
   const [{ storage, shape }] = runKernel(resizeBilinear, [imageRows(byChannel, first, count)], params);
   const large = new Tensor(storage, shape);
   const least = min(large, [1, 2, 3], true);
-  const range = affine(sub(max(large, [1, 2, 3], true), least), 1, 1e-8);
-  return mul(image, div(sub(large, least), range));
+  const above = sub(large, least);
+  const mask = where(equal(above, 0), 0, div(above, sub(max(large, [1, 2, 3], true), least)));
+  return mul(image, mask);
 }
 
 /**

@@ -8,7 +8,7 @@ import { formatShape, type Shape, sameShape, sizeOf } from '../devices/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts';
 import { DEFAULT_BATCH, type FloatArray } from './attribution.ts';
 import { checkImages, newLike } from './evaluation.ts';
-import { type HostImage, hostImage, type Predict, predictCopies } from './predict.ts';
+import { type BlackBox, type HostImage, hostImage, predictCopies } from './predict.ts';
 
 export type { Predict } from './predict.ts';
 
@@ -94,22 +94,61 @@ export async function hostBaseline(baseline: Baseline, image: HostImage, players
 
 function ownMeans(values: FloatArray, { labels, count }: Players): FloatArray {
   const channels = values.length / labels.length;
+  const first = new Int32Array(count).fill(-1);
   const sums = new Float64Array(count * channels);
   const sizes = new Float64Array(count);
+  // Measured from each player's first value, so that a flat player's mean is its value to the bit.
   for (const [i, label] of labels.entries()) {
+    if (first[label] < 0) first[label] = i;
     sizes[label]++;
-    for (let c = 0; c < channels; c++) sums[label * channels + c] += values[i * channels + c];
+    for (let c = 0; c < channels; c++) {
+      sums[label * channels + c] += values[i * channels + c] - values[first[label] * channels + c];
+    }
   }
   const means = newLike(values, values.length);
   for (let k = 0; k < values.length; k++) {
     const label = labels[Math.floor(k / channels)];
-    means[k] = sums[label * channels + (k % channels)] / sizes[label];
+    const channel = k % channels;
+    means[k] = values[first[label] * channels + channel] + sums[label * channels + channel] / sizes[label];
   }
   return means;
 }
 
 /**
- * What `predict` says about coalitions of one image's players.
+ * The players whose presence changes the image at all. The others, whose part equals the baseline (each of its images), are
+ * worth nothing to anybody (Shapley's axiom of the dummy), and asking about them only adds noise.
+ *
+ * @param image [1, ...]
+ * @returns their numbers, ascending
+ */
+export async function varyingPlayers(image: Tensor, players: Players, baseline: Baseline = 0): Promise<Int32Array> {
+  const host = await hostImage(image);
+  checkPlayers(players, host.shape);
+  const absent = await hostBaseline(baseline, host, players);
+  const { values } = host;
+  const channels = values.length / players.labels.length;
+  const varies = new Uint8Array(players.count);
+  for (let base = 0; base < absent.values.length; base += values.length) {
+    for (let k = 0; k < values.length; k++) {
+      if (values[k] !== absent.values[base + k]) varies[players.labels[Math.floor(k / channels)]] = 1;
+    }
+  }
+  return Int32Array.from(varies.keys()).filter(player => varies[player] === 1);
+}
+
+/** Masks [K, chosen players] as masks [K, M] of all, in which the others are present. */
+export function masksOfAll(masks: Uint8Array, chosen: Int32Array, count: number): Uint8Array {
+  if (chosen.length === count) return masks;
+  const coalitions = chosen.length === 0 ? 0 : masks.length / chosen.length;
+  const all = new Uint8Array(coalitions * count).fill(1);
+  for (let k = 0; k < coalitions; k++) {
+    for (const [i, player] of chosen.entries()) all[k * count + player] = masks[k * chosen.length + i];
+  }
+  return all;
+}
+
+/**
+ * What `f` says about coalitions of one image's players.
  *
  * @param image [1, ...]; evaluated on its device
  * @param masks [K, M], row-major: 1 where a player is present, 0 where the baseline stands for it
@@ -117,7 +156,7 @@ function ownMeans(values: FloatArray, { labels, count }: Players): FloatArray {
  * @throws ShapeError, UsageError when players, masks or baseline do not fit; NonFiniteError when a score is not finite
  */
 export async function coalitionScores(
-  predict: Predict,
+  f: BlackBox,
   image: Tensor,
   players: Players,
   masks: Uint8Array,
@@ -131,12 +170,12 @@ export async function coalitionScores(
   const { labels, count } = players;
   const coalitions = masks.length / count;
   if (!Number.isInteger(coalitions) || coalitions < 1) {
-    throw new ShapeError(`${masks.length} mask values are no coalitions [K, ${count}].`);
+    throw new ShapeError(`${masks.length} mask values do not make coalitions [K, ${count}].`);
   }
   const absent = await hostBaseline(baseline, host, players);
   const channels = size / labels.length;
   let scores = new Float64Array(0);
-  await predictCopies(predict, host, {
+  await predictCopies(f, host, {
     count: coalitions * absent.count,
     batchSize,
     write(copy, into, offset) {

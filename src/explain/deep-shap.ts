@@ -10,19 +10,23 @@ import {
   detach,
   gradients,
   mul,
+  neg,
   noGrad,
   type Rule,
   type RuleSet,
   reshape,
+  slice,
   sub,
   sum,
   watch,
 } from '../autograd/index.ts';
+import { UsageError } from '../devices/errors.ts';
 import { sizeOf } from '../devices/shape.ts';
 import { tensor, zeros } from '../tensor/creation.ts';
 import { keep, tidy } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
+  additivityScale,
   type CompleteAttribution,
   completeness,
   DEFAULT_BATCH,
@@ -31,22 +35,23 @@ import {
   type FloatArray,
 } from './attribution.ts';
 import {
+  checkAttributions,
   checkBatchSize,
   checkImages,
   evaluate,
   explainedLogits,
   imageRows,
   newLike,
-  type PairChunk,
-  pairChunks,
+  shareOf,
 } from './evaluation.ts';
 import { checkBackground, expectedLogits } from './path-gradients.ts';
+import { addSamples, inPairPieces, type PairChunk } from './pieces.ts';
 import { JointRows, rescaleRules } from './rules.ts';
 
 export interface DeepShapOptions extends ExplainOptions {
   /** Images [B, ...] that stand for "nothing in particular"; the attributions count from their mean logit. */
   readonly background: Tensor;
-  /** Relative additivity error above which the operation that causes it is looked for. Default 1e-3. */
+  /** Relative additivity error above which the operation that causes it is looked for, 0 or more. Default 1e-3. */
   readonly tolerance?: number;
 }
 
@@ -56,7 +61,10 @@ export interface DeepShapAttribution extends CompleteAttribution {
 }
 
 export interface BrokenOperation {
-  /** Operation and module, e.g. `softmax (head)`. */
+  /**
+   * Operation and module, e.g. `softmax (head)`; `nothing on the tape` where every operation that gradients reach keeps
+   * its balance.
+   */
   readonly operation: string;
   /** What it alone adds to the relative additivity error. */
   readonly error: number;
@@ -69,6 +77,7 @@ export interface BrokenOperation {
  * S. M. Lundberg, S.-I. Lee: A unified approach to interpreting model predictions. NeurIPS 2017.
  *
  * @param x images [N, ...], with the batch as first axis throughout the model
+ * @throws NonFiniteError for logits or attributions that are not finite
  * @example
  * const { values, expected, additivityError } = await deepShap(model, x, { target: 3, background });
  */
@@ -77,36 +86,43 @@ export async function deepShap(f: Explainable, x: Tensor, options: DeepShapOptio
   checkImages(x);
   checkBackground(background, x);
   const bound = checkBatchSize(batchSize);
+  if (!(tolerance >= 0)) throw new UsageError(`The tolerance of DeepSHAP is a number of at least 0, not ${tolerance}.`);
   const images = x.shape[0];
   const size = sizeOf(x.shape.slice(1));
   const explained = await explainedLogits(f, x, target, bound);
   const expected = await expectedLogits(f, background, explained.target, bound);
   const sums = new Float64Array(images * size);
   let kind: FloatArray = sums;
-  for (const chunk of pairChunks(images, background.shape[0], bound)) {
+  await inPairPieces(x.device, images, background.shape[0], bound, async chunk => {
     const part = tidy(() => {
       const { joint, rows } = jointRows(x, background, chunk);
       const multipliers = backwardThrough(f, joint, rows, explained.target.subarray(chunk.start), rescaleRules(joint));
       return noGrad(() => {
-        const shares = reshape(mul(multipliers, joint.difference(rows)), [joint.images, 1 + joint.backgrounds, size]);
-        return sum(shares, 1);
+        const shares = reshape(shareOf(joint.difference(rows), multipliers), [
+          joint.images,
+          1 + joint.backgrounds,
+          size,
+        ]);
+        // Without the image's own row. The differences were background less image.
+        return neg(slice(shares, [0, 1, 0], [joint.images, joint.backgrounds, size]));
       });
     });
     const values = (await part.data()) as FloatArray;
     part.dispose();
     kind = values;
-    // The differences were background less image.
-    for (let i = 0; i < values.length; i++) sums[chunk.start * size + i] -= values[i] / background.shape[0];
-  }
+    addSamples(sums, values, size, chunk);
+  });
+  for (let i = 0; i < sums.length; i++) sums[i] /= background.shape[0];
   const values = newLike(kind, sums.length);
   values.set(sums);
+  checkAttributions(values, images, 'deep-shap');
   const complete = completeness(sums, explained.prediction, expected);
   const result = { method: 'deep-shap', values, shape: x.shape, ...explained, ...complete };
   if (complete.additivityError <= tolerance) return result;
   const worst = complete.additivityErrors.indexOf(complete.additivityError);
-  const chunk = { start: worst, count: 1, from: 0, to: Math.min(background.shape[0], bound) };
-  const scale = Math.max(1, Math.abs(explained.prediction[worst] - expected[worst]));
-  return { ...result, brokenBy: await findBroken(f, x, background, chunk, explained.target, scale) };
+  const magnitude = sums.subarray(worst * size, (worst + 1) * size).reduce((sum, value) => sum + Math.abs(value), 0);
+  const scale = additivityScale(explained.prediction[worst], expected[worst], magnitude);
+  return { ...result, brokenBy: await findBroken(f, x, background, worst, explained.target, { bound, scale }) };
 }
 
 /** The rows of one chunk: each image, followed by its background images. */
@@ -147,30 +163,43 @@ interface Finding {
   readonly discrepancy: Tensor;
 }
 
-/** Goes through one chunk again with every operation's own completeness on record, and names the worst. */
+/**
+ * Goes through one image and its whole background again with every operation's own completeness on record, and names the one
+ * that loses or gains most over all of it: what one background image shows, another may not.
+ */
 async function findBroken(
   f: Explainable,
   x: Tensor,
   background: Tensor,
-  chunk: PairChunk,
+  image: number,
   targets: Int32Array,
-  scale: number,
+  { bound, scale }: { readonly bound: number; readonly scale: number },
 ): Promise<BrokenOperation> {
-  const findings: Finding[] = [];
-  try {
-    tidy(() => {
-      const { joint, rows } = jointRows(x, background, chunk);
-      backwardThrough(f, joint, rows, targets.subarray(chunk.start), audited(joint, rescaleRules(joint), findings));
-    });
-    let worst: BrokenOperation = { operation: 'none', error: 0 };
-    for (const { operation, discrepancy } of findings) {
-      const error = Math.abs(await discrepancy.item()) / ((chunk.to - chunk.from) * scale);
-      if (!(error <= worst.error)) worst = { operation, error };
+  const backgrounds = background.shape[0];
+  /** The n-th operation of a backward pass is the same one in every chunk. */
+  const balances: { operation: string; total: number }[] = [];
+  for (let from = 0; from < backgrounds; from += bound) {
+    const findings: Finding[] = [];
+    const chunk = { start: image, count: 1, from, to: Math.min(backgrounds, from + bound) };
+    try {
+      tidy(() => {
+        const { joint, rows } = jointRows(x, background, chunk);
+        backwardThrough(f, joint, rows, targets.subarray(image), audited(joint, rescaleRules(joint), findings));
+      });
+      for (const [n, { operation, discrepancy }] of findings.entries()) {
+        balances[n] ??= { operation, total: 0 };
+        balances[n].total += await discrepancy.item();
+      }
+    } finally {
+      for (const { discrepancy } of findings) discrepancy.dispose();
     }
-    return worst;
-  } finally {
-    for (const { discrepancy } of findings) discrepancy.dispose();
   }
+  let worst: BrokenOperation = { operation: 'nothing on the tape', error: 0 };
+  for (const { operation, total } of balances) {
+    const error = Math.abs(total) / (backgrounds * scale);
+    if (!(error <= worst.error)) worst = { operation, error };
+  }
+  return worst;
 }
 
 /** The same rules, each operation's balance noted. */

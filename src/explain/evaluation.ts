@@ -3,9 +3,23 @@
  * memory, and gradients of each image's target logit. All device work of one batch is synchronous inside `tidy`, so an
  * explanation leaves no tensors, rules or modes behind, whatever else runs between batches.
  */
-import { argMax, detach, gradients, noGrad, oneHot, type RuleSet, reshape, slice, watch } from '../autograd/index.ts';
-import { ShapeError, UsageError } from '../devices/errors.ts';
+import {
+  argMax,
+  detach,
+  equal,
+  gradients,
+  mul,
+  noGrad,
+  oneHot,
+  type RuleSet,
+  reshape,
+  slice,
+  watch,
+  where,
+} from '../autograd/index.ts';
+import { NonFiniteError, ShapeError, UsageError } from '../devices/errors.ts';
 import { formatShape } from '../devices/shape.ts';
+import { inEvaluation } from '../nn/evaluation-mode.ts';
 import { Module } from '../nn/index.ts';
 import { tensor, zerosLike } from '../tensor/creation.ts';
 import { dispose, tidy } from '../tensor/lifetime.ts';
@@ -22,17 +36,7 @@ import {
   type Target,
   targetRows,
 } from './attribution.ts';
-
-/** Runs the synchronous `work` with a module in evaluation mode and gives each of its parts its own mode back. */
-export function inEvaluation<T>(module: Module, work: () => T): T {
-  const modes = module.modules().map(part => [part, part.isTraining] as const);
-  module.eval();
-  try {
-    return work();
-  } finally {
-    for (const [part, isTraining] of modes) part.isTraining = isTraining;
-  }
-}
+import { inPieces } from './pieces.ts';
 
 /** Logits [N, classes] of `f` at images [N, ...]. */
 export function evaluate(f: Explainable, x: Tensor): Tensor {
@@ -78,6 +82,26 @@ export function inputGradient(
   });
 }
 
+/**
+ * Differences times slopes, where a difference of 0 contributes 0 whatever the slope is there: a root or a logarithm is
+ * infinitely steep at 0, which is where black pixels on a black baseline lie.
+ */
+export function shareOf(difference: Tensor, slope: Tensor): Tensor {
+  return noGrad(() => where(equal(difference, 0), 0, mul(difference, slope)));
+}
+
+/** Throws NonFiniteError, naming the first image, unless all values of attributions [N, ...] are finite; `start`: the first's number. */
+export function checkAttributions(values: ArrayLike<number>, images: number, what: string, start = 0): void {
+  const size = values.length / images;
+  for (let k = 0; k < values.length; k++) {
+    if (Number.isFinite(values[k])) continue;
+    throw new NonFiniteError(
+      `${what}: value ${k % size} of image ${start + Math.floor(k / size)} is ${values[k]}; where the model is infinitely steep, or ` +
+        'overflows, it has no such explanation.',
+    );
+  }
+}
+
 /** Images `start .. start + count`, in a tensor of its own. */
 export function imageRows(x: Tensor, start: number, count: number): Tensor {
   if (start === 0 && count === x.shape[0]) return detach(x);
@@ -107,6 +131,7 @@ interface BatchResult {
 
 /**
  * Explains images batch by batch.
+ * @throws NonFiniteError for a logit or an attribution that is not finite
  * @param work synchronous; gets some images and their targets (undefined: the predicted classes)
  */
 export async function explainBatches(
@@ -121,14 +146,14 @@ export async function explainBatches(
   const explained = explainedImages(images);
   let values: FloatArray | undefined;
   let shape: readonly number[] = [];
-  for (let start = 0; start < images; start += size) {
-    const count = Math.min(size, images - start);
+  await inPieces(x.device, images, size, async (start, count) => {
     const targets = targetRows(target, start, count, images);
     const { logits, map, inspect } = tidy(() => work(imageRows(x, start, count), targets));
     try {
       if (inspect) inspect.check(await inspect.tensor.data());
       readLogits(explained, start, await logits.data(), logits.shape[1], targets);
       const part = (await map.data()) as FloatArray;
+      checkAttributions(part, count, method, start);
       const each = part.length / count;
       values ??= part.length === each * images ? part : newLike(part, each * images);
       if (values !== part) values.set(part, start * each);
@@ -136,7 +161,7 @@ export async function explainBatches(
     } finally {
       dispose(logits, map, inspect?.tensor);
     }
-  }
+  });
   return { method, values: values!, shape, ...explained };
 }
 
@@ -168,37 +193,12 @@ export async function forwardBatches(
 ): Promise<void> {
   checkImages(x);
   const size = checkBatchSize(batchSize);
-  for (let start = 0; start < x.shape[0]; start += size) {
-    const count = Math.min(size, x.shape[0] - start);
+  await inPieces(x.device, x.shape[0], size, async (start, count) => {
     const logits = tidy(() => noGrad(() => evaluate(f, imageRows(x, start, count))));
     try {
       take(await logits.data(), start, count, logits.shape[1]);
     } finally {
       logits.dispose();
     }
-  }
-}
-
-/** Some images and some of the samples (steps, background images) that each of them is paired with. */
-export interface PairChunk {
-  readonly start: number;
-  readonly count: number;
-  readonly from: number;
-  readonly to: number;
-}
-
-/**
- * Cuts `images` x `samples` pairs into chunks of at most `bound` pairs: several images with all their samples, or one
- * image with some of them.
- */
-export function pairChunks(images: number, samples: number, bound: number): PairChunk[] {
-  const chunks: PairChunk[] = [];
-  const together = Math.max(1, Math.floor(bound / samples));
-  for (let start = 0; start < images; start += together) {
-    const count = Math.min(together, images - start);
-    for (let from = 0; from < samples; from += bound) {
-      chunks.push({ start, count, from, to: Math.min(samples, from + bound) });
-    }
-  }
-  return chunks;
+  });
 }

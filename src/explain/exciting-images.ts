@@ -5,15 +5,17 @@
  *
  * M. D. Zeiler, R. Fergus: Visualizing and understanding convolutional networks. ECCV 2014.
  */
-import { argMax, max, noGrad, reshape } from '../autograd/index.ts';
+import { argMax, max, noGrad, reshape, withConvolution } from '../autograd/index.ts';
 import type { DeviceDataset } from '../data/device-dataset.ts';
 import { NonFiniteError, ShapeError, UsageError } from '../devices/errors.ts';
 import { formatShape } from '../devices/shape.ts';
+import { inEvaluation } from '../nn/evaluation-mode.ts';
 import { type Module, type PixelWindow, type ReceptiveField, receptiveFields, receptiveWindow } from '../nn/index.ts';
 import { dispose, tidy } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { DEFAULT_BATCH } from './attribution.ts';
-import { checkBatchSize, inEvaluation } from './evaluation.ts';
+import { checkBatchSize } from './evaluation.ts';
+import { inPieces } from './pieces.ts';
 
 export interface ExcitingImagesOptions {
   /** Default: all channels of the layer. */
@@ -72,8 +74,8 @@ export async function excitingImages(
   let wanted: number[] | undefined;
   let columns = 1;
   const best: Ranked[] = [];
-  for (let start = 0; start < indices.length; start += size) {
-    const some = indices.subarray(start, start + size);
+  await inPieces(data.images.device, indices.length, size, async (start, count) => {
+    const some = indices.subarray(start, start + count);
     const peaks = tidy(() => noGrad(() => peaksOf(model, data.batch(some).images, layer)));
     columns = peaks.columns;
     try {
@@ -93,8 +95,8 @@ export async function excitingImages(
     } finally {
       dispose(peaks.values, peaks.places);
     }
-    onProgress?.(Math.min(start + size, indices.length), indices.length);
-  }
+    onProgress?.(start + count, indices.length);
+  });
   const receptiveField = receptiveFields(model, [height, width, channels]).get(layer)!;
   return {
     layer,
@@ -111,7 +113,9 @@ export async function excitingImages(
 
 /** The largest value of each channel [N, K] and, in a map, where it stands (row by row). */
 function peaksOf(model: Module, x: Tensor, layer: string): { values: Tensor; places?: Tensor; columns: number } {
-  const { activations } = inEvaluation(model, () => model.trace(x, [layer]));
+  // Direct: the value must depend on the window that it is shown with, and on nothing else.
+  const trace = () => withConvolution('direct', () => model.trace(x, [layer]));
+  const { activations } = inEvaluation(model, trace);
   const output = activations[layer];
   if (!output) throw new UsageError(`The model did not run its layer "${layer}".`);
   if (output.rank === 2) return { values: output, columns: 1 };

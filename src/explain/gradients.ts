@@ -2,7 +2,7 @@
  * Explanations by one backward pass to the pixels: saliency, input times gradient, guided backpropagation; and the mean of
  * any method over noisy copies of the image (SmoothGrad).
  */
-import { abs, mul, noGrad, type RuleSet, relu } from '../autograd/index.ts';
+import { abs, noGrad, type RuleSet, relu } from '../autograd/index.ts';
 import { UsageError } from '../devices/errors.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 import { tensor } from '../tensor/creation.ts';
@@ -14,7 +14,8 @@ import {
   type ExplainOptions,
   type FloatArray,
 } from './attribution.ts';
-import { checkImages, explainBatches, explainedLogits, inputGradient } from './evaluation.ts';
+import { checkImages, explainBatches, explainedLogits, inputGradient, shareOf } from './evaluation.ts';
+import { keysOf } from './image-keys.ts';
 
 export interface SaliencyOptions extends ExplainOptions {
   /** The gradient itself instead of its magnitude. Default false. */
@@ -36,11 +37,14 @@ export function saliency(f: Explainable, x: Tensor, options: SaliencyOptions = {
   });
 }
 
-/** x * dy_c / dx: each value's share of the logit, were the model linear. */
+/**
+ * x * dy_c / dx: each value's share of the logit, were the model linear. A value of 0 has no share, however steep the logit is
+ * there.
+ */
 export function inputXGradient(f: Explainable, x: Tensor, options: ExplainOptions = {}): Promise<Attribution> {
   return explainBatches('input-x-gradient', x, options, (images, targets) => {
     const { logits, gradient } = inputGradient(f, images, targets);
-    return { logits, map: noGrad(() => mul(images, gradient)) };
+    return { logits, map: shareOf(images, gradient) };
   });
 }
 
@@ -86,7 +90,8 @@ export interface SmoothedAttribution extends Attribution {
 }
 
 /**
- * Averages a method over images with Gaussian noise. The class explained is that of the clean image.
+ * Averages a method over images with Gaussian noise. The class explained is that of the clean image; the noise follows from the
+ * seed and the image alone, wherever it stands in the batch.
  *
  * D. Smilkov, N. Thorat, B. Kim, F. Viégas, M. Wattenberg: SmoothGrad. arXiv:1706.03825.
  */
@@ -97,19 +102,23 @@ export async function smoothGrad(
 ): Promise<SmoothedAttribution> {
   const { samples = 50, noise = 0.15, seed = 0, target, batchSize = DEFAULT_BATCH } = options;
   const method = options.method ?? ((g, images, rest) => saliency(g, images, { ...rest, signed: true }));
-  if (!Number.isInteger(samples) || samples < 1) throw new UsageError(`SmoothGrad needs samples, not ${samples}.`);
-  if (!(noise >= 0)) throw new UsageError(`The noise of SmoothGrad is a standard deviation, not ${noise}.`);
+  if (!Number.isInteger(samples) || samples < 1)
+    throw new UsageError(`SmoothGrad needs a whole number of at least 1 sample, not ${samples}.`);
+  if (!(noise >= 0 && Number.isFinite(noise)))
+    throw new UsageError(`The noise of SmoothGrad must be a finite standard deviation of at least 0, not ${noise}.`);
   checkImages(x);
   const explained = await explainedLogits(f, x, target, batchSize);
-  const clean = await x.data();
+  const clean = (await x.data()) as FloatArray;
+  const size = clean.length / x.shape[0];
   const stream = streamNamed('smooth-grad');
+  // Each image goes on in a sequence of its own from copy to copy.
+  const noises = Array.from(keysOf(options.keys, clean, x.shape[0]), key => new PhiloxStream(seed, stream, key));
   let moments: RunningMoments | undefined;
   let name = '';
   let shape: readonly number[] = x.shape;
   for (let sample = 0; sample < samples; sample++) {
-    const random = new PhiloxStream(seed, stream, sample);
     const noisy = tensor(
-      Float64Array.from(clean, value => value + noise * random.normal()),
+      Float64Array.from(clean, (value, k) => value + noise * noises[Math.floor(k / size)].normal()),
       x.shape,
       {
         device: x.device,

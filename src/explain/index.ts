@@ -24,6 +24,7 @@ export {
   smoothGrad,
 } from './gradients.ts';
 export * from './guided-grad-cam.ts';
+export { imageKeys } from './image-keys.ts';
 export { lastConvolutionalOutput, type SplitFunction, type Traceable } from './inner-layer.ts';
 export * from './judging/index.ts';
 export { defaultBudget, kernelCoalitions, kernelWeight, type WeightedCoalitions } from './kernel-coalitions.ts';

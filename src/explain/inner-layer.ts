@@ -5,12 +5,13 @@
 import { detach, gradients, noGrad, watch } from '../autograd/index.ts';
 import { ShapeError, UsageError } from '../devices/errors.ts';
 import { formatShape } from '../devices/shape.ts';
+import { inEvaluation } from '../nn/evaluation-mode.ts';
 import { AvgPool2d, GlobalAvgPool, MaxPool2d, Module } from '../nn/index.ts';
 import { collect } from '../nn/tracing.ts';
 import { zerosLike } from '../tensor/creation.ts';
 import { tidy } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { asLogits, imageRows, inEvaluation, targetUpstream } from './evaluation.ts';
+import { asLogits, imageRows, targetUpstream } from './evaluation.ts';
 
 /** A function cut in two: logits are `head(features(x))`. */
 export interface SplitFunction {

@@ -72,9 +72,15 @@ function sizePairs(players: number): SizePair[] {
  * (its share of the weight still left, times the budget still left) are at least as many as it has coalitions. A coalition
  * drawn again gains weight; the drawn ones together carry the weight of the sizes not enumerated.
  *
+ * @param players at least 1 (one alone has no proper coalition)
  * @param budget at least 2; drawn coalitions come in pairs, so an odd rest leaves one unused
+ * @throws UsageError for players or a budget that are no whole numbers
  */
 export function kernelCoalitions(players: number, budget: number, random: PhiloxStream): WeightedCoalitions {
+  if (!(Number.isInteger(players) && players >= 1))
+    throw new UsageError(`Coalitions are made of a whole number of at least 1 player, not ${players}.`);
+  if (!(Number.isInteger(budget) && budget >= 0))
+    throw new UsageError(`A budget is a whole number of coalitions, not ${budget}.`);
   const all = properCoalitions(players);
   const most = Math.min(budget, all);
   const masks = new Uint8Array(most * players);

@@ -4,24 +4,31 @@
  * there are coalitions, and its values add up to f(x) - E f all the same.
  */
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
-import type { Module } from '../nn/index.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { coalitionScores, type Players } from './coalitions.ts';
+import type { FloatArray } from './attribution.ts';
+import { coalitionScores, masksOfAll, type Players, varyingPlayers } from './coalitions.ts';
+import { checkImages } from './evaluation.ts';
 import { RunningMoments } from './gradients.ts';
+import { keysOf } from './image-keys.ts';
 import { defaultBudget, kernelCoalitions, properCoalitions, type WeightedCoalitions } from './kernel-coalitions.ts';
 import { solvePositive } from './least-squares.ts';
 import {
   checkCount,
+  nobodyPlays,
   type PlayerAttribution,
   type PlayerOptions,
   type PlayerValues,
   playerAttribution,
+  valuesOfAll,
 } from './player-attribution.ts';
 import { explainEach } from './players.ts';
-import { blackBox, type Predict } from './predict.ts';
+import type { BlackBox } from './predict.ts';
 
 export interface KernelShapOptions extends PlayerOptions {
-  /** Most coalitions to evaluate besides the empty and the full one. Default 2 M + 2048; at most 2^M - 2. */
+  /**
+   * Most coalitions to evaluate besides the empty and the full one. Default 2 M + 2048; at most 2^M - 2, for M players that
+   * differ from the baseline.
+   */
   readonly samples?: number;
   readonly seed?: number;
   /**
@@ -38,7 +45,8 @@ export interface KernelShapAttribution extends PlayerAttribution {
 
 /**
  * SHAP values of players by weighted least squares over coalitions, without regularisation. Every class is explained from
- * the same evaluations (`images[i].values`; `forTarget` shows another one).
+ * the same evaluations (`images[i].values`; `forTarget` shows another one). Players that equal the baseline do not play and
+ * get exactly 0. The coalitions follow from the seed and the image alone, wherever it stands in the batch.
  *
  * S. M. Lundberg, S.-I. Lee: A unified approach to interpreting model predictions. NeurIPS 2017. (shap: KernelExplainer,
  * with l1_reg=False.)
@@ -50,28 +58,35 @@ export interface KernelShapAttribution extends PlayerAttribution {
  * const { values, playerValues } = await kernelShap(model, x, { segments: 'grid', baseline: background });
  */
 export async function kernelShap(
-  f: Module | Predict,
+  f: BlackBox,
   x: Tensor,
   options: KernelShapOptions = {},
 ): Promise<KernelShapAttribution> {
   const { seed = 0, target, baseline, batchSize } = options;
   const repeats = checkCount(options.repeats ?? 1, 1, 'The repeats of KernelSHAP');
   if (options.samples !== undefined) checkCount(options.samples, 2, 'The coalitions that KernelSHAP evaluates');
-  const predict = blackBox(f);
   const isExact: boolean[] = [];
+  checkImages(x);
+  const keys = keysOf(options.keys, (await x.data()) as FloatArray, x.shape[0]);
   const images = await explainEach(x, options, async (image, players, index) => {
-    const budget = options.samples ?? defaultBudget(players.count);
-    const random = new PhiloxStream(seed, streamNamed('kernel-shap'), index);
-    const exact = budget >= properCoalitions(players.count);
+    const playing = await varyingPlayers(image, players, baseline);
+    const { length: count } = playing;
+    if (count === 0) {
+      isExact.push(true);
+      return nobodyPlays(f, image, players, batchSize);
+    }
+    const budget = options.samples ?? defaultBudget(count);
+    const random = new PhiloxStream(seed, streamNamed('kernel-shap'), keys[index]);
+    const exact = budget >= properCoalitions(count);
     const runs: PlayerValues[] = [];
     for (let run = 0; run < (exact ? 1 : repeats); run++) {
-      const coalitions = kernelCoalitions(players.count, budget, random);
-      const masks = withEnds(coalitions.masks, players.count);
-      const scores = await coalitionScores(predict, image, players, masks, { baseline, batchSize });
-      runs.push(shapleyRegression(players, coalitions, scores));
+      const coalitions = kernelCoalitions(count, budget, random);
+      const masks = masksOfAll(withEnds(coalitions.masks, count), playing, players.count);
+      const scores = await coalitionScores(f, image, players, masks, { baseline, batchSize });
+      runs.push(shapleyRegression({ ...players, count }, coalitions, scores));
     }
     isExact.push(exact);
-    return runs.length === 1 ? runs[0] : average(runs);
+    return valuesOfAll(runs.length === 1 ? runs[0] : average(runs), playing, players);
   });
   return { ...playerAttribution('kernel-shap', x.shape, images, target), isExact };
 }

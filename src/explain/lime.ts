@@ -2,15 +2,16 @@
  * LIME: which pieces of an image carry a decision, read off a linear model of the network around that image. Pieces are
  * switched off at random, the network says what it thinks of each altered image, and a ridge regression, in which images
  * close to the whole one count more, gives each piece a weight. The linear model is an approximation, so its fit always
- * comes along: the weighted R^2, what it predicts for the image, and how often switching pieces off changed the class at
- * all (where it hardly ever does, there was nothing to learn from).
+ * comes along: the weighted R^2 on altered images that it was not fitted to (the fit to noise itself is perfect where there are
+ * more pieces than altered images), what it predicts for the image, and how often switching pieces off changed the class at
+ * all (where it hardly ever does, there was nothing to learn from). A piece that equals what stands in for it is left out, with
+ * a weight of exactly 0: switching it changes nothing.
  *
  * M. T. Ribeiro, S. Singh, C. Guestrin: "Why should I trust you?" Explaining the predictions of any classifier. KDD 2016.
  */
 import { ShapeError, UsageError } from '../devices/errors.ts';
 import { formatShape } from '../devices/shape.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
-import type { Module } from '../nn/index.ts';
 import { tidy } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { predictedClasses, softmaxRows } from '../train/scores.ts';
@@ -22,11 +23,12 @@ import {
   readLogits,
   targetRows,
 } from './attribution.ts';
-import { type Baseline, coalitionScores } from './coalitions.ts';
+import { type Baseline, coalitionScores, masksOfAll, varyingPlayers } from './coalitions.ts';
 import { checkImages, imageRows, newLike } from './evaluation.ts';
-import { blackBox, type Predict } from './predict.ts';
+import { checkCount } from './player-attribution.ts';
+import type { BlackBox } from './predict.ts';
 import { DEFAULT_SEGMENTS, type Segmentation, type Segments, segmentImages } from './segmentation/index.ts';
-import { fitLinear, type LinearFit, proximity } from './surrogate.ts';
+import { checkPenalty, fitLinear, type LinearFit, proximity } from './surrogate.ts';
 
 export interface LimeOptions extends ExplainOptions {
   /** How images are cut: SLIC superpixels (the default), a grid, or segments of your own, for all images or one each. */
@@ -79,6 +81,7 @@ const LIME_STREAM = streamNamed('lime');
 export function limeMasks(samples: number, players: number, seed = 0): Uint8Array {
   if (!Number.isInteger(samples) || samples < 2)
     throw new UsageError(`LIME needs a whole number of at least 2 samples, not ${samples}.`);
+  checkCount(players, 0, 'The segments of LIME');
   const random = new PhiloxStream(seed, LIME_STREAM);
   const masks = new Uint8Array(samples * players).fill(1, 0, players);
   for (let i = players; i < masks.length; i++) masks[i] = random.nextUint32() >>> 31;
@@ -93,9 +96,11 @@ export function limeMasks(samples: number, players: number, seed = 0): Uint8Arra
  * @returns values [N, H, W, C]; `prediction` is what `f` gave for the class explained
  * @throws UsageError for options out of range, or outputs that are not what `outputs` says
  */
-export async function lime(f: Module | Predict, x: Tensor, options: LimeOptions = {}): Promise<LimeAttribution> {
+export async function lime(f: BlackBox, x: Tensor, options: LimeOptions = {}): Promise<LimeAttribution> {
   const { segments, segmentCount = DEFAULT_SEGMENTS, samples = 1000, seed = 0 } = options;
   const { kernelWidth = 0.25, alpha = 1, outputs = 'logits', topClasses = 5 } = options;
+  limeMasks(samples, 0, seed);
+  checkPenalty(alpha);
   if (!(kernelWidth > 0)) throw new UsageError(`The kernel width of LIME is a positive number, not ${kernelWidth}.`);
   if (!Number.isInteger(topClasses) || topClasses < 1)
     throw new UsageError(`topClasses must be a whole number of at least 1, not ${topClasses}.`);
@@ -107,7 +112,6 @@ export async function lime(f: Module | Predict, x: Tensor, options: LimeOptions 
   const [images, , , channels] = shape;
   const pixels = (await x.data()) as FloatArray;
   const cuts = segmentImages({ values: pixels, shape }, segments, segmentCount);
-  const predict = blackBox(f);
   const said = explainedImages(images);
   const values = newLike(pixels, x.size);
   const changed = new Float64Array(images);
@@ -116,9 +120,8 @@ export async function lime(f: Module | Predict, x: Tensor, options: LimeOptions 
 
   for (let image = 0; image < images; image++) {
     const { labels, count } = cuts[image];
-    const masks = limeMasks(samples, count, seed);
-    const scores = await scoresOf(predict, x, image, cuts[image], masks, options);
-    const outputCount = scores.length / samples;
+    const { scores, masks, rows, varying } = await alteredScores(f, x, image, cuts[image], options);
+    const outputCount = scores.length / rows;
     const whole = scores.subarray(0, outputCount);
     readLogits(said, image, whole, outputCount, targetRows(options.target, image, 1, images));
     const target = said.target[image];
@@ -126,13 +129,17 @@ export async function lime(f: Module | Predict, x: Tensor, options: LimeOptions 
     const labelsOfModels = topLabels(probabilities.subarray(0, outputCount), topClasses, target);
     const models = fitLinear(
       masks,
-      count,
+      varying.length,
       labelsOfModels.map(label =>
-        Float64Array.from({ length: samples }, (_, k) => probabilities[k * outputCount + label]),
+        Float64Array.from({ length: rows }, (_, k) => probabilities[k * outputCount + label]),
       ),
-      proximities(masks, count, kernelWidth),
+      proximities(masks, rows, varying.length, kernelWidth),
       alpha,
-    ).map((fit, i): LimeClass => ({ label: labelsOfModels[i], probability: probabilities[labelsOfModels[i]], ...fit }));
+    ).map((fit, i): LimeClass => {
+      const weights = new Float64Array(count);
+      for (const [k, segment] of varying.entries()) weights[segment] = fit.weights[k];
+      return { label: labelsOfModels[i], probability: probabilities[labelsOfModels[i]], ...fit, weights };
+    });
     const model = models.find(({ label }) => label === target)!;
     classes.push(models);
     explained.push(model);
@@ -144,17 +151,33 @@ export async function lime(f: Module | Predict, x: Tensor, options: LimeOptions 
   return { method: 'lime', values, shape, ...said, segments: cuts, classes, explained, changed };
 }
 
-async function scoresOf(
-  predict: Predict,
+/** What the box says of one image with segments switched off. */
+interface AlteredScores {
+  /** Scores [rows, classes]; the first row is of the image as it is. */
+  readonly scores: Float64Array;
+  /** [rows, varying segments] */
+  readonly masks: Uint8Array;
+  readonly rows: number;
+  /** The segments that differ from what stands in for them. */
+  readonly varying: Int32Array;
+}
+
+async function alteredScores(
+  f: BlackBox,
   x: Tensor,
   image: number,
   segments: Segments,
-  masks: Uint8Array,
-  { baseline, batchSize }: LimeOptions,
-): Promise<Float64Array> {
+  { baseline, batchSize, samples = 1000, seed = 0 }: LimeOptions,
+): Promise<AlteredScores> {
   const one = tidy(() => imageRows(x, image, 1));
   try {
-    return await coalitionScores(predict, one, segments, masks, { baseline, batchSize });
+    const varying = await varyingPlayers(one, segments, baseline);
+    const rows = varying.length === 0 ? 1 : samples;
+    const masks = limeMasks(samples, varying.length, seed);
+    const all =
+      varying.length === 0 ? new Uint8Array(segments.count).fill(1) : masksOfAll(masks, varying, segments.count);
+    const scores = await coalitionScores(f, one, segments, all, { baseline, batchSize });
+    return { scores, masks, rows, varying };
   } finally {
     one.dispose();
   }
@@ -184,8 +207,10 @@ function topLabels(probabilities: Float64Array, count: number, target: number): 
   return top.includes(target) ? top : [...top, target];
 }
 
-function proximities(masks: Uint8Array, players: number, width: number): Float64Array {
-  return Float64Array.from({ length: masks.length / players }, (_, k) => {
+function proximities(masks: Uint8Array, rows: number, players: number, width: number): Float64Array {
+  // Without players there is the whole image only, at no distance from itself.
+  if (players === 0) return new Float64Array(rows).fill(1);
+  return Float64Array.from({ length: rows }, (_, k) => {
     let present = 0;
     for (let i = 0; i < players; i++) present += masks[k * players + i];
     return proximity(present, players, width);
@@ -195,5 +220,6 @@ function proximities(masks: Uint8Array, players: number, width: number): Float64
 /** The share of the altered images whose class is not that of the first, the whole image. */
 function shareChanged(scores: Float64Array, classes: number): number {
   const [whole, ...altered] = predictedClasses(scores, classes);
+  if (altered.length === 0) return 0;
   return altered.reduce((changed, label) => changed + Number(label !== whole), 0) / altered.length;
 }

@@ -2,7 +2,7 @@
  * From raw maps to what a picture shows: the positive part, scaling to [0, 1], resizing to the image. Each is a step of
  * its own, because each throws something away; raw attributions stay as they are.
  */
-import { ShapeError } from '../devices/errors.ts';
+import { NonFiniteError, ShapeError } from '../devices/errors.ts';
 import { formatShape } from '../devices/shape.ts';
 import { resizeBilinear } from '../kernels/image/index.ts';
 import type { FloatArray } from './attribution.ts';
@@ -38,7 +38,10 @@ export function positiveMaps({ values, shape }: Maps): Maps {
   return { values: values.map(value => Math.max(value, 0)) as FloatArray, shape };
 }
 
-/** Each map scaled to [0, 1]: (L - min) / (max - min + 1e-7); a flat map becomes zeros. */
+/**
+ * Each map scaled to [0, 1]: (L - min) / (max - min), whatever its unit; a flat map becomes zeros.
+ * @throws NonFiniteError for a value that is not finite
+ */
 export function scaledMaps(maps: Maps): Maps {
   checkMaps(maps);
   const { shape } = maps;
@@ -48,10 +51,15 @@ export function scaledMaps(maps: Maps): Maps {
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
     for (let i = start; i < start + size; i++) {
+      if (!Number.isFinite(values[i])) {
+        throw new NonFiniteError(`Value ${i - start} of map ${start / size} is ${values[i]}; it cannot be scaled.`);
+      }
       low = Math.min(low, values[i]);
       high = Math.max(high, values[i]);
     }
-    for (let i = start; i < start + size; i++) values[i] = (values[i] - low) / (high - low + 1e-7);
+    // Halved, because the difference of two values may be beyond what either can be.
+    const range = high / 2 - low / 2;
+    for (let i = start; i < start + size; i++) values[i] = range > 0 ? (values[i] / 2 - low / 2) / range : 0;
   }
   return { values, shape };
 }

@@ -22,6 +22,8 @@ export interface MethodContext extends ExplainOptions {
   readonly background: Tensor;
   /** For class activation maps. Default: the last convolutional stage's output. */
   readonly layer?: string;
+  /** For Grad-CAM++ and XGrad-CAM: take their formulas at a layer with negative activations too. Default false. */
+  readonly allowNegative?: boolean;
   /** For methods that explain by pieces of the image. Default: SLIC superpixels. */
   readonly segments?: Segmentation;
   /** About how many pieces. Default 50. */

@@ -1,7 +1,7 @@
 /**
  * What is lost when a part of the image is covered: a window slid over it (occlusion), or one segment after another (feature
  * ablation). The plainest question to a black box. The answers do not add up to anything: parts that stand in for each other
- * are never missed together.
+ * are never missed together. Convolutions are computed directly here, so that a covered part changes exactly what sees it.
  *
  * M. D. Zeiler, R. Fergus: Visualizing and understanding convolutional networks. ECCV 2014. (captum: Occlusion,
  * FeatureAblation.)
@@ -21,11 +21,11 @@ import {
   type Target,
   targetRows,
 } from './attribution.ts';
-import { coalitionScores, hostBaseline, type Players, pixelPlayers } from './coalitions.ts';
+import { coalitionScores, hostBaseline, type Players, pixelPlayers, varyingPlayers } from './coalitions.ts';
 import { checkImages, imageRows } from './evaluation.ts';
 import type { PlayerOptions } from './player-attribution.ts';
 import { explainEach } from './players.ts';
-import { blackBox, hostImage, type Predict, predictCopies } from './predict.ts';
+import { hostImage, localBlackBox, type Predict, predictCopies } from './predict.ts';
 
 /** What covering the parts of one image takes from its scores. */
 export interface Drops {
@@ -57,14 +57,20 @@ export async function featureAblation(
   options: PlayerOptions = {},
 ): Promise<FeatureAblationAttribution> {
   const { target, baseline, batchSize } = options;
-  const predict = blackBox(f);
+  const predict = localBlackBox(f);
   const results = await explainEach(x, options, async (image, players) => {
     const { count } = players;
-    // The whole image, then all but one.
-    const masks = new Uint8Array((1 + count) * count).fill(1);
-    for (let i = 0; i < count; i++) masks[(1 + i) * count + i] = 0;
+    // The whole image, then all but one of those whose absence makes another image; nothing is lost with the others.
+    const varying = await varyingPlayers(image, players, baseline);
+    const masks = new Uint8Array((1 + varying.length) * count).fill(1);
+    for (const [i, player] of varying.entries()) masks[(1 + i) * count + player] = 0;
     const scores = await coalitionScores(predict, image, players, masks, { baseline, batchSize });
-    return { players, ...dropsFrom(scores, count) };
+    const { present, drops } = dropsFrom(scores, varying.length);
+    const all = new Float64Array(present.length * count);
+    for (let c = 0; c < present.length; c++) {
+      for (const [i, player] of varying.entries()) all[c * count + player] = drops[c * varying.length + i];
+    }
+    return { players, present, drops: all };
   });
   const { explained, chosen } = dropsOfTargets(results, target);
   const values = mapOf(x.shape, (image, position, positions) => {
@@ -127,7 +133,7 @@ export async function occlusion(
   const rows = windowSpans(height, window[0], stride[0]);
   const columns = windowSpans(width, window[1], stride[1]);
   const windows = rows.flatMap(([top, bottom]) => columns.map(([left, right]) => ({ top, bottom, left, right })));
-  const predict = blackBox(f);
+  const predict = localBlackBox(f);
   const results: Drops[] = [];
   for (let index = 0; index < x.shape[0]; index++) {
     const image = tidy(() => imageRows(x, index, 1));
@@ -154,8 +160,8 @@ export async function occlusion(
           for (let row = 0; row < some; row++) {
             const copy = start + row;
             const part = copy === 0 ? 0 : 1 + Math.floor((copy - 1) / covers.count);
-            const share = copy === 0 ? 1 : covers.count;
-            for (let c = 0; c < classes; c++) scores[part * classes + c] += batch[row * classes + c] / share;
+            const copies = copy === 0 ? 1 : covers.count;
+            for (let c = 0; c < classes; c++) scores[part * classes + c] += batch[row * classes + c] / copies;
           }
         },
       });

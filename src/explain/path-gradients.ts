@@ -3,8 +3,20 @@
  * two logits: integrated gradients along one straight line (by quadrature), expected gradients along random points of the
  * lines to many background images (by sampling).
  */
-import { add, gather, mul, noGrad, reshape, sub, sum } from '../autograd/index.ts';
-import { ShapeError, UsageError } from '../devices/errors.ts';
+import {
+  abs,
+  add,
+  gather,
+  less,
+  mul,
+  noGrad,
+  type Rule,
+  type RuleSet,
+  reshape,
+  sub,
+  where,
+} from '../autograd/index.ts';
+import { NonFiniteError, ShapeError, UsageError } from '../devices/errors.ts';
 import { formatShape, sameShape, sizeOf } from '../devices/shape.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 import { full, tensor } from '../tensor/creation.ts';
@@ -20,6 +32,7 @@ import {
   targetRows,
 } from './attribution.ts';
 import {
+  checkAttributions,
   checkBatchSize,
   checkImages,
   explainedLogits,
@@ -27,10 +40,29 @@ import {
   imageRows,
   inputGradient,
   newLike,
-  pairChunks,
+  shareOf,
 } from './evaluation.ts';
 import { RunningMoments } from './gradients.ts';
+import { keysOf } from './image-keys.ts';
+import { addSamples, inPairPieces } from './pieces.ts';
 import { gaussLegendre } from './quadrature.ts';
+
+/** Slopes beyond are taken for infinite; below the largest float32, so that no compiler decides it. */
+const LARGEST_SLOPE = 3e38;
+
+/** An infinite slope of a function whose value is finite, or what became of it on the way back, counts as 0. */
+const finiteSlope: Rule = (context, { gradient }) =>
+  gradient(context).map(slope => slope && where(less(abs(slope), LARGEST_SLOPE), slope, 0));
+
+/**
+ * Along a path, a root of something that stays 0 gains nothing, however steep it is there. Where a path only starts from 0, no
+ * point of the quadrature lies at its very end.
+ */
+const finiteSlopes: RuleSet = {
+  rules: { sqrt: finiteSlope, pow: finiteSlope },
+  // Every other operation as it is, fused ones included.
+  otherwise: (context, { gradient }) => gradient(context),
+};
 
 export interface IntegratedGradientsOptions extends ExplainOptions {
   /** Where the line starts: a value for every pixel, one image [1, ...], or one per image. Default 0: black. */
@@ -41,9 +73,13 @@ export interface IntegratedGradientsOptions extends ExplainOptions {
 
 /**
  * (x - x') times the mean gradient on the line from the baseline x' to x, by Gauss-Legendre quadrature. The residual says
- * how far the attributions are from adding up to f(x) - f(x'); it shrinks with `steps`.
+ * how far the attributions are from adding up to f(x) - f(x'); it shrinks with `steps`. A value that equals the baseline gets
+ * exactly 0, however steep the model is there.
  *
  * M. Sundararajan, A. Taly, Q. Yan: Axiomatic attribution for deep networks. ICML 2017.
+ *
+ * @throws UsageError for a baseline that is not finite; ShapeError for one that does not fit; NonFiniteError for a gradient that is
+ *   not finite where it counts
  */
 export async function integratedGradients(
   f: Explainable,
@@ -57,6 +93,7 @@ export async function integratedGradients(
   const images = x.shape[0];
   const image = x.shape.slice(1);
   const size = sizeOf(image);
+  await checkBaseline(baseline);
   const start = typeof baseline === 'number' ? full([1, ...image], baseline, { device: x.device }) : baseline;
   try {
     if (!sameShape(start.shape, x.shape) && !sameShape(start.shape, [1, ...image])) {
@@ -71,7 +108,7 @@ export async function integratedGradients(
       : (await explainedLogits(f, start, explained.target, bound)).prediction;
     const sums = new Float64Array(images * size);
     let kind: FloatArray = new Float64Array(0);
-    for (const chunk of pairChunks(images, steps, bound)) {
+    await inPairPieces(x.device, images, steps, bound, async chunk => {
       const count = chunk.to - chunk.from;
       const part = tidy(() => {
         const { device } = x;
@@ -86,19 +123,17 @@ export async function integratedGradients(
           reshape(add(begin, mul(column(nodes), difference)), [chunk.count * count, ...image]),
         );
         const targets = repeatEach(explained.target.subarray(chunk.start, chunk.start + chunk.count), count);
-        const { gradient } = inputGradient(f, points, targets);
-        return noGrad(() => {
-          const weighted = mul(reshape(gradient, [chunk.count, count, size]), column(weights));
-          return mul(sum(weighted, 1, true), difference);
-        });
+        const { gradient } = inputGradient(f, points, targets, finiteSlopes);
+        return noGrad(() => shareOf(difference, mul(reshape(gradient, [chunk.count, count, size]), column(weights))));
       });
       const values = (await part.data()) as FloatArray;
       part.dispose();
       kind = values;
-      for (let i = 0; i < values.length; i++) sums[chunk.start * size + i] += values[i];
-    }
+      addSamples(sums, values, size, chunk);
+    });
     const values = newLike(kind, sums.length);
     values.set(sums);
+    checkAttributions(values, images, 'integrated-gradients');
     return {
       method: 'integrated-gradients',
       values,
@@ -109,6 +144,20 @@ export async function integratedGradients(
   } finally {
     if (start !== baseline) start.dispose();
   }
+}
+
+/** Throws UsageError for a baseline that holds something that is no finite number. */
+async function checkBaseline(baseline: number | Tensor): Promise<void> {
+  if (typeof baseline === 'number') {
+    if (!Number.isFinite(baseline)) throw new UsageError(`A baseline must be a finite number, not ${baseline}.`);
+    return;
+  }
+  checkImages(baseline, 'baseline images');
+  const values = await baseline.data();
+  const bad = values.findIndex(value => !Number.isFinite(value));
+  if (bad < 0) return;
+  const size = values.length / baseline.shape[0];
+  throw new UsageError(`Value ${bad % size} of baseline image ${Math.floor(bad / size)} is ${values[bad]}.`);
 }
 
 /** The logits of one shared baseline image, for the class each image is explained for. */
@@ -122,7 +171,10 @@ async function baselineLogits(
   await forwardBatches(f, baseline, bound, values => {
     logits = values;
   });
-  return Float64Array.from(targets, target => logits[target]);
+  return Float64Array.from(targets, target => {
+    if (Number.isFinite(logits[target])) return logits[target];
+    throw new NonFiniteError(`The model's output for the baseline is ${logits[target]}; nothing can count from it.`);
+  });
 }
 
 /** Each element `times` times in a row. */
@@ -133,6 +185,7 @@ export function repeatEach(values: Int32Array, times: number): Int32Array {
 /**
  * For each image, the mean over the background of its target's logit.
  * @param background images [B, ...]
+ * @throws NonFiniteError for a logit of the background that is not finite
  */
 export async function expectedLogits(
   f: Explainable,
@@ -141,9 +194,17 @@ export async function expectedLogits(
   bound: number,
 ): Promise<Float64Array> {
   let means = new Float64Array(0);
-  await forwardBatches(f, background, bound, (logits, _start, _count, classes) => {
+  await forwardBatches(f, background, bound, (logits, start, _count, classes) => {
     if (means.length === 0) means = new Float64Array(classes);
-    for (let i = 0; i < logits.length; i++) means[i % classes] += logits[i] / background.shape[0];
+    for (let i = 0; i < logits.length; i++) {
+      if (!Number.isFinite(logits[i])) {
+        const image = start + Math.floor(i / classes);
+        throw new NonFiniteError(
+          `The model's output for background image ${image} is ${logits[i]}; nothing can count from it.`,
+        );
+      }
+      means[i % classes] += logits[i] / background.shape[0];
+    }
   });
   return Float64Array.from(targets, target => means[target]);
 }
@@ -174,7 +235,8 @@ export interface ExpectedGradientsAttribution extends CompleteAttribution {
 
 /**
  * The expectation of (x - b) grad f(b + t (x - b)) over background images b and t uniform in [0, 1], estimated from random
- * points. The points depend on the seed and the image's index only, so every class is explained with the same ones.
+ * points. The points depend on the seed and the image alone, so every class is explained with the same ones, wherever the image
+ * stands in the batch. A value that equals a background image's contributes exactly 0 there.
  *
  * G. Erion, J. D. Janizek, P. Sturmfels, S. M. Lundberg, S.-I. Lee: Improving performance of deep learning models with
  * axiomatic attribution priors and expected gradients. Nature Machine Intelligence 3, 2021. (shap: GradientExplainer.)
@@ -195,10 +257,11 @@ export async function expectedGradients(
   const size = sizeOf(image);
   const explained = await explainedLogits(f, x, target, bound);
   const expected = await expectedLogits(f, background, explained.target, bound);
-  const points = Array.from({ length: images }, (_, i) => randomPoints(seed, i, samples, background.shape[0]));
+  const keys = keysOf(options.keys, (await x.data()) as FloatArray, images);
+  const points = Array.from(keys, key => randomPoints(seed, key, samples, background.shape[0]));
   const moments = points.map(() => new RunningMoments(size));
   let kind: FloatArray = new Float64Array(0);
-  for (const { start, count, from, to } of pairChunks(images, samples, bound)) {
+  await inPairPieces(x.device, images, samples, bound, async ({ start, count, from, to }) => {
     const each = to - from;
     const part = tidy(() => {
       const { device } = x;
@@ -212,14 +275,17 @@ export async function expectedGradients(
         return [difference, reshape(inner, [count * each, ...image])];
       });
       const targets = repeatEach(targetRows(explained.target, start, count, images)!, each);
-      const { gradient } = inputGradient(f, inner, targets);
-      return noGrad(() => mul(difference, reshape(gradient, [count, each, size])));
+      const { gradient } = inputGradient(f, inner, targets, finiteSlopes);
+      return shareOf(
+        difference,
+        noGrad(() => reshape(gradient, [count, each, size])),
+      );
     });
     const values = (await part.data()) as FloatArray;
     part.dispose();
     kind = values;
     for (let i = 0; i < count * each; i++) moments[start + Math.floor(i / each)].add(values, i * size);
-  }
+  });
   const values = newLike(kind, images * size);
   const standardError = new Float64Array(images * size);
   moments.forEach((of, i) => {
@@ -227,6 +293,7 @@ export async function expectedGradients(
     values.set(summary.mean, i * size);
     standardError.set(summary.standardError, i * size);
   });
+  checkAttributions(values, images, 'expected-gradients');
   return {
     method: 'expected-gradients',
     values,
@@ -243,11 +310,11 @@ export const gradientShap = expectedGradients;
 /** Which background images one image is paired with, and where on the line between them. */
 function randomPoints(
   seed: number,
-  image: number,
+  key: number,
   samples: number,
   backgrounds: number,
 ): { indices: Int32Array; positions: Float64Array } {
-  const random = new PhiloxStream(seed, streamNamed('expected-gradients'), image);
+  const random = new PhiloxStream(seed, streamNamed('expected-gradients'), key);
   const indices = new Int32Array(samples);
   const positions = new Float64Array(samples);
   for (let sample = 0; sample < samples; sample++) {

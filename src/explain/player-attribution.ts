@@ -4,6 +4,7 @@
  * that the map adds up to what the players add up to.
  */
 import { UsageError } from '../devices/errors.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import {
   type CompleteAttribution,
   completeness,
@@ -13,8 +14,9 @@ import {
   type Target,
   targetRows,
 } from './attribution.ts';
-import type { CoalitionOptions, Players } from './coalitions.ts';
+import { type CoalitionOptions, coalitionScores, type Players } from './coalitions.ts';
 import type { ChosenPlayers } from './players.ts';
+import type { BlackBox } from './predict.ts';
 
 export interface PlayerOptions extends ExplainOptions, CoalitionOptions, ChosenPlayers {}
 
@@ -29,7 +31,7 @@ export interface PlayerValues {
   readonly present: Float64Array;
   /** Scores with all players absent: of the baseline, or the mean over a background [classes]. */
   readonly absent: Float64Array;
-  /** Different coalitions that were evaluated, those two included. */
+  /** Different coalitions that were evaluated, those two included (one where the image is the baseline). */
   readonly coalitions: number;
 }
 
@@ -40,6 +42,38 @@ export interface PlayerAttribution extends CompleteAttribution {
   readonly playerValues: readonly Float64Array[];
   /** As `values`, where the method estimates it. */
   readonly standardError?: Float64Array;
+}
+
+/** The values of those who play, [classes, playing], as values of all players: the others have exactly 0. */
+export function valuesOfAll(values: PlayerValues, playing: Int32Array, players: Players): PlayerValues {
+  const classes = values.present.length;
+  const spreadOut = (some: Float64Array): Float64Array => {
+    const all = new Float64Array(classes * players.count);
+    for (let c = 0; c < classes; c++) {
+      for (const [i, player] of playing.entries()) all[c * players.count + player] = some[c * playing.length + i];
+    }
+    return all;
+  };
+  const { standardError } = values;
+  return {
+    ...values,
+    players,
+    values: spreadOut(values.values),
+    ...(standardError && { standardError: spreadOut(standardError) }),
+  };
+}
+
+/** What there is to say of an image that equals the baseline in every player: one evaluation, and 0 for everybody. */
+export async function nobodyPlays(
+  f: BlackBox,
+  image: Tensor,
+  players: Players,
+  batchSize: number | undefined,
+): Promise<PlayerValues> {
+  const whole = new Uint8Array(players.count).fill(1);
+  const present = await coalitionScores(f, image, players, whole, { batchSize });
+  const values = new Float64Array(present.length * players.count);
+  return { players, values, standardError: values.slice(), present, absent: present.slice(), coalitions: 1 };
 }
 
 /** The attribution of one class per image from the values of all. */

@@ -1,5 +1,6 @@
 /**
- * Who plays: the parts of each image that an explanation by presence and absence speaks about, from whatever names them.
+ * The players of each image: the parts whose presence or absence an explanation measures (superpixels, pixels, or the
+ * caller's own partition).
  */
 import { ShapeError } from '../devices/errors.ts';
 import { tidy } from '../tensor/lifetime.ts';

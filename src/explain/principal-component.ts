@@ -59,7 +59,11 @@ function leadingVector(matrix: Float64Array, n: number): Float64Array {
  * sign makes them correlate positively with the sums over channels; a matrix without variance gives zeros.
  */
 export function firstPrincipalScores(values: ArrayLike<number>, positions: number, channels: number): Float64Array {
-  const a = Float64Array.from(values);
+  // In a unit near the largest value, a power of two: squares of very small or very large values leave float64.
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]));
+  const unit = largest > 0 ? 2 ** Math.min(1022, Math.max(-1022, Math.floor(Math.log2(largest)))) : 1;
+  const a = Float64Array.from(values, value => value / unit);
   const totals = new Float64Array(positions);
   for (let k = 0; k < channels; k++) {
     // Measured from the first position, so that a flat channel is exactly 0.
@@ -89,5 +93,5 @@ export function firstPrincipalScores(values: ArrayLike<number>, positions: numbe
     for (let k = 0; k < channels; k++) scores[i] += a[i * channels + k] * direction[k];
     agreement += scores[i] * totals[i];
   }
-  return agreement < 0 ? scores.map(value => 0 - value) : scores;
+  return scores.map(score => (agreement < 0 ? 0 - score : score) * unit);
 }

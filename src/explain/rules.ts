@@ -17,6 +17,7 @@ import {
   div,
   equal,
   type GradientContext,
+  greater,
   less,
   maximum,
   minimum,
@@ -33,17 +34,18 @@ import {
   sumTo,
   where,
 } from '../autograd/index.ts';
-import { runKernel } from '../autograd/op.ts';
+import { type OpName, runKernel } from '../autograd/op.ts';
+import { OP_NAMES, type OpsThatAre, rowOf } from '../autograd/ops/rows.ts';
+import type { Linearity } from '../autograd/row.ts';
 import { UsageError } from '../devices/errors.ts';
 import { formatShape } from '../devices/shape.ts';
-import { unaryTable } from '../kernels/elementwise/unary.table.ts';
-import { rescale as rescaleKernel } from '../kernels/rescale/index.ts';
+import { ROUNDING, rescale as rescaleKernel } from '../kernels/rescale/index.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 /** Below this difference of inputs an elementwise function's multiplier is its derivative. */
 const SMALL_DIFFERENCE = 1e-6;
-/** Below this difference of inputs a pooled pixel has no part in the difference of the maximum. */
-const SMALL_POOL_DIFFERENCE = 1e-7;
+/** Slopes beyond are taken for infinite; below the largest float32, so that no compiler decides it. */
+const LARGEST_SLOPE = 3e38;
 
 /**
  * How the rows of every array on the tape are arranged: for each of `images` images its own row, then the rows of the
@@ -97,9 +99,14 @@ export class JointRows {
   }
 }
 
-/** The rules for rows arranged as `joint`. Operations without one are linear in what varies, or break additivity. */
-export function rescaleRules(joint: JointRows): RuleSet {
-  const rescale = (x: Tensor, y: Tensor, upstream: Tensor, plain: Tensor): Tensor => {
+type Rescale = (x: Tensor, y: Tensor, upstream: Tensor, plain: Tensor) => Tensor;
+
+/** The classes whose rule needs to know the operation itself. */
+type NeedsOperation = 'pairwise' | 'extremum';
+
+/** Rules for everything but extrema: of the classes, and of single operations. */
+function rulesOfClasses(joint: JointRows) {
+  const rescale: Rescale = (x, y, upstream, plain) => {
     const { images, backgrounds } = joint.checked(x);
     const params = { images, backgrounds, threshold: SMALL_DIFFERENCE };
     const [{ storage, shape }] = runKernel(rescaleKernel, [x, y, upstream, plain], params);
@@ -135,11 +142,38 @@ export function rescaleRules(joint: JointRows): RuleSet {
         // First this operand changes and then the other, or the other way round.
         const change = add(sub(y, swapped[i]), sub(swapped[1 - i], yOwn));
         const dx = joint.difference(input);
-        const share = sumTo(div(mul(upstream, affine(change, 0.5, 0)), broadcastTo(dx, y.shape)), input.shape);
-        return where(less(abs(dx), SMALL_DIFFERENCE), plain[i]!, share);
+        // Agreement is a matter of rounding, not of the unit; where nothing differs an infinite slope contributes nothing.
+        const rounding = affine(maximum(abs(input), abs(own[i])), ROUNDING, 0);
+        const differs = greater(abs(dx), minimum(rounding, SMALL_DIFFERENCE));
+        const slope = where(less(abs(plain[i]!), LARGEST_SLOPE), plain[i]!, 0);
+        const multiplier = sumTo(div(mul(upstream, affine(change, 0.5, 0)), broadcastTo(dx, y.shape)), input.shape);
+        return where(differs, multiplier, slope);
       });
     };
 
+  // Quadratic functions: the gradient halfway is exact, and nothing is divided.
+  const quadratic: Rule = (context, { gradient }) =>
+    gradient({ ...context, inputs: [joint.middle(context.inputs[0])] });
+
+  const byClass: Record<Exclude<Linearity, NeedsOperation>, Rule | undefined> = {
+    linear: undefined,
+    bilinear,
+    quadratic,
+    elementwise,
+    composed: undefined,
+    open: undefined,
+    stop: undefined,
+  };
+  const pairwise: Record<OpsThatAre<'pairwise'>, Rule> = {
+    div: ofTwo(div),
+    pow: ofTwo(pow),
+    maximum: ofTwo(maximum),
+    minimum: ofTwo(minimum),
+  };
+  return { byClass, pairwise, batchNormEval: batchNormRule(rescale) };
+}
+
+function extremumRules(joint: JointRows): Record<OpsThatAre<'extremum'>, Rule> {
   /** What a maximum gains over each side goes to where that side has it; `toWinners` knows where. */
   const extremum = (
     { inputs: [x], outputs: [y], upstream }: GradientContext,
@@ -150,7 +184,8 @@ export function rescaleRules(joint: JointRows): RuleSet {
     const best = better(y, yOwn);
     const gained = add(toWinners(xOwn, mul(upstream, sub(best, y))), toWinners(x, mul(upstream, sub(yOwn, best))));
     const dx = sub(xOwn, x);
-    return where(less(abs(dx), SMALL_POOL_DIFFERENCE), 0, div(gained, dx));
+    // What is gained is at most the difference at its place, so the quotient is at most 1 however small that is.
+    return where(equal(dx, 0), 0, div(gained, dx));
   };
 
   const reducedExtremum =
@@ -168,47 +203,41 @@ export function rescaleRules(joint: JointRows): RuleSet {
       return [extremum(context, better, toWinners)];
     };
 
-  const rules: Record<string, Rule> = {
-    clamp: elementwise,
-    mul: bilinear,
-    matmul: bilinear,
-    fusedMatmul: bilinear,
-    conv2d: bilinear,
-    fusedConv2d: bilinear,
-    conv2dInputGradient: bilinear,
-    div: ofTwo(div),
-    pow: ofTwo(pow),
-    maximum: ofTwo(maximum),
-    minimum: ofTwo(minimum),
+  return {
     max: reducedExtremum(maximum),
     min: reducedExtremum(minimum),
     maxPool2d: (context, { gradient }) => [
       extremum(context, maximum, (x, g) => gradient({ ...context, inputs: [x], upstream: g })[0]!),
     ],
-    // Quadratic functions: the gradient halfway is exact, and nothing is divided.
-    square: (context, { gradient }) => gradient({ ...context, inputs: [joint.middle(context.inputs[0])] }),
-    sumOfSquares: (context, { gradient }) => gradient({ ...context, inputs: [joint.middle(context.inputs[0])] }),
-    batchNormEval: context => {
-      const { inputs, outputs, params, upstream, needs } = context;
-      const [x, gamma, beta, runningMean, runningVariance, residual] = inputs;
-      if (needs.some((needed, i) => needed && i !== 0 && i !== 5)) return undefined;
-      const { epsilon, activation } = params;
-      let m = upstream;
-      if (activation === 'relu') {
-        const before = batchNorm(x, gamma, beta, { runningMean, runningVariance, training: false, epsilon, residual });
-        m = rescale(before, outputs[0], upstream, reluGradientFromOutput(outputs[0], upstream));
-      }
-      const scale = mul(gamma, rsqrt(affine(runningVariance, 1, epsilon)));
-      return [
-        needs[0] ? mul(m, scale) : undefined,
-        undefined,
-        undefined,
-        undefined,
-        undefined,
-        needs[5] ? m : undefined,
-      ];
-    },
   };
-  for (const name of Object.keys(unaryTable)) if (name !== 'neg') rules[name] ??= elementwise;
+}
+
+/** Composed of operations that have rules; this one spares them. */
+function batchNormRule(rescale: Rescale): Rule {
+  return ({ inputs, outputs, params, upstream, needs }) => {
+    const [x, gamma, beta, runningMean, runningVariance, residual] = inputs;
+    if (needs.some((needed, i) => needed && i !== 0 && i !== 5)) return undefined;
+    const { epsilon, activation } = params;
+    let m = upstream;
+    if (activation === 'relu') {
+      const before = batchNorm(x, gamma, beta, { runningMean, runningVariance, training: false, epsilon, residual });
+      m = rescale(before, outputs[0], upstream, reluGradientFromOutput(outputs[0], upstream));
+    }
+    const scale = mul(gamma, rsqrt(affine(runningVariance, 1, epsilon)));
+    return [needs[0] ? mul(m, scale) : undefined, undefined, undefined, undefined, undefined, needs[5] ? m : undefined];
+  };
+}
+
+/**
+ * The rules for rows arranged as `joint`, by what each operation's row says of it (`autograd/ops/rows.ts`). Operations
+ * without a rule are linear in what varies, made of others that have one, or break additivity.
+ */
+export function rescaleRules(joint: JointRows): RuleSet {
+  const { byClass, pairwise, batchNormEval } = rulesOfClasses(joint);
+  const rules: Partial<Record<OpName, Rule>> = { ...pairwise, ...extremumRules(joint), batchNormEval };
+  for (const name of OP_NAMES) {
+    const { linearity } = rowOf(name);
+    if (linearity !== 'pairwise' && linearity !== 'extremum') rules[name] ??= byClass[linearity];
+  }
   return { rules };
 }

@@ -7,39 +7,40 @@
  */
 import { UsageError } from '../devices/errors.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
-import type { Module } from '../nn/index.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { coalitionScores, type Players } from './coalitions.ts';
+import type { FloatArray } from './attribution.ts';
+import { coalitionScores, masksOfAll, type Players, varyingPlayers } from './coalitions.ts';
+import { checkImages } from './evaluation.ts';
 import { RunningMoments } from './gradients.ts';
+import { keysOf } from './image-keys.ts';
 import { binomial } from './kernel-coalitions.ts';
 import {
   checkCount,
+  nobodyPlays,
   type PlayerAttribution,
   type PlayerOptions,
   type PlayerValues,
   playerAttribution,
+  valuesOfAll,
 } from './player-attribution.ts';
 import { explainEach } from './players.ts';
-import { blackBox, type Predict } from './predict.ts';
+import type { BlackBox } from './predict.ts';
 
 const MOST_PLAYERS = 16;
 
 /**
- * Shapley values from all 2^M coalitions.
+ * Shapley values from all 2^M coalitions of the M players that differ from the baseline; the others get exactly 0.
  *
  * @param f a model (its logits), or any function of images [N, ...] to scores [N, K]
  * @param x images [N, ...]
- * @throws UsageError for more than 16 players; as `coalitionScores`
+ * @throws UsageError for more than 16 such players; as `coalitionScores`
  */
-export async function exactShapley(
-  f: Module | Predict,
-  x: Tensor,
-  options: PlayerOptions = {},
-): Promise<PlayerAttribution> {
+export async function exactShapley(f: BlackBox, x: Tensor, options: PlayerOptions = {}): Promise<PlayerAttribution> {
   const { target, baseline, batchSize } = options;
-  const predict = blackBox(f);
   const images = await explainEach(x, options, async (image, players) => {
-    const { count } = players;
+    const playing = await varyingPlayers(image, players, baseline);
+    const { length: count } = playing;
+    if (count === 0) return nobodyPlays(f, image, players, batchSize);
     if (count > MOST_PLAYERS) {
       throw new UsageError(
         `Exact Shapley values of ${count} players need 2^${count} evaluations; the limit is ${MOST_PLAYERS} players. ` +
@@ -48,8 +49,9 @@ export async function exactShapley(
     }
     // Coalition k has player i when bit i of k is set.
     const masks = Uint8Array.from({ length: count << count }, (_, at) => (Math.floor(at / count) >> (at % count)) & 1);
-    const scores = await coalitionScores(predict, image, players, masks, { baseline, batchSize });
-    return shapleyOfGame(players, scores);
+    const all = masksOfAll(masks, playing, players.count);
+    const scores = await coalitionScores(f, image, players, all, { baseline, batchSize });
+    return valuesOfAll(shapleyOfGame({ ...players, count }, scores), playing, players);
   });
   return playerAttribution('exact-shapley', x.shape, images, target);
 }
@@ -59,15 +61,15 @@ function shapleyOfGame(players: Players, scores: Float64Array): PlayerValues {
   const { count } = players;
   const coalitions = 2 ** count;
   const classes = scores.length / coalitions;
-  // With s others before it, a player comes in (M - 1 - s)! s! of the M! orders: 1 / (M C(M - 1, s)).
-  const share = Float64Array.from({ length: count }, (_, s) => 1 / (count * binomial(count - 1, s)));
+  // The share of the M! orders in which a player comes after s others: (M - 1 - s)! s! / M! = 1 / (M C(M - 1, s)).
+  const orderShare = Float64Array.from({ length: count }, (_, s) => 1 / (count * binomial(count - 1, s)));
   const [absent, present] = [scores.slice(0, classes), scores.slice((coalitions - 1) * classes)];
   const values = new Float64Array(classes * count);
   for (let k = 0; k < coalitions; k++) {
     let size = 0;
     for (let i = 0; i < count; i++) size += (k >> i) & 1;
     for (let i = 0; i < count; i++) {
-      const weight = (k >> i) & 1 ? share[size - 1] : -share[size];
+      const weight = (k >> i) & 1 ? orderShare[size - 1] : -orderShare[size];
       for (let c = 0; c < classes; c++) values[c * count + i] += weight * (scores[k * classes + c] - absent[c]);
     }
   }
@@ -89,24 +91,30 @@ const COALITIONS_AT_ONCE = 1024;
 
 /**
  * Shapley values estimated from random orders of the players, with the standard error of each (sd / sqrt(permutations)).
- * Unbiased, and the values add up exactly, since those of every single order do.
+ * Unbiased, and the values add up exactly, since those of every single order do. Players that equal the baseline do not play
+ * and get exactly 0. The orders follow from the seed and the image alone, wherever it stands in the batch.
  *
  * @param f a model (its logits), or any function of images [N, ...] to scores [N, K]
  * @param x images [N, ...]
  */
 export async function permutationShapley(
-  f: Module | Predict,
+  f: BlackBox,
   x: Tensor,
   options: PermutationShapleyOptions = {},
 ): Promise<PermutationShapleyAttribution> {
   const { seed = 0, target, baseline, batchSize } = options;
   const permutations = checkCount(options.permutations ?? 100, 2, 'The permutations');
-  const predict = blackBox(f);
+  checkImages(x);
+  const keys = keysOf(options.keys, (await x.data()) as FloatArray, x.shape[0]);
   const images = await explainEach(x, options, async (image, players, index) => {
-    const { count } = players;
-    const random = new PhiloxStream(seed, streamNamed('permutation-shapley'), index);
+    const playing = await varyingPlayers(image, players, baseline);
+    const { length: count } = playing;
+    if (count === 0) return nobodyPlays(f, image, players, batchSize);
+    const random = new PhiloxStream(seed, streamNamed('permutation-shapley'), keys[index]);
+    const scoresOf = (masks: Uint8Array) =>
+      coalitionScores(f, image, players, masksOfAll(masks, playing, players.count), { baseline, batchSize });
     const ends = new Uint8Array(2 * count).fill(1, 0, count);
-    const atEnds = await coalitionScores(predict, image, players, ends, { baseline, batchSize });
+    const atEnds = await scoresOf(ends);
     const classes = atEnds.length / 2;
     const [present, absent] = [atEnds.slice(0, classes), atEnds.slice(classes)];
     const moments = new RunningMoments(classes * count);
@@ -114,7 +122,7 @@ export async function permutationShapley(
     for (let done = 0; done < permutations; done += atOnce) {
       const orders = Array.from({ length: Math.min(atOnce, permutations - done) }, () => randomOrder(count, random));
       const masks = count > 1 ? growingCoalitions(orders, count) : ends;
-      const scores = await coalitionScores(predict, image, players, masks, { baseline, batchSize });
+      const scores = await scoresOf(masks);
       const values = new Float64Array(classes * count);
       for (const [k, order] of orders.entries()) {
         for (let c = 0; c < classes; c++) {
@@ -130,7 +138,9 @@ export async function permutationShapley(
       }
     }
     const { mean, standardError } = moments.summary();
-    return { players, values: mean, standardError, present, absent, coalitions: 2 + permutations * (count - 1) };
+    const coalitions = 2 + permutations * (count - 1);
+    const values = { players, values: mean, standardError, present, absent, coalitions };
+    return valuesOfAll(values, playing, players);
   });
   const attribution = playerAttribution('permutation-shapley', x.shape, images, target);
   return { ...attribution, standardError: attribution.standardError! };

@@ -6,6 +6,8 @@
  * L. van der Maaten: Accelerating t-SNE using tree-based algorithms. JMLR 15, 2014.
  */
 import { UsageError } from '../devices/errors.ts';
+import { checkNeighbours } from './checks.ts';
+import { powerOfTwoBelow } from './distances.ts';
 import type { Neighbours } from './neighbours.ts';
 
 /** A sparse symmetric matrix of joint probabilities, row by row. */
@@ -26,10 +28,15 @@ const ENTROPY_TOLERANCE = 1e-10;
  * Joint probabilities from nearest neighbours.
  *
  * @param perplexity 1 up to the number of neighbours
- * @throws UsageError for a perplexity that so few neighbours cannot have
+ * @throws UsageError for a perplexity that so few neighbours cannot have, or distances that are none
  */
 export function jointAffinities(neighbours: Neighbours, perplexity: number): Affinities {
+  checkNeighbours(neighbours, 't-SNE');
   const { count, k, indices, distances } = neighbours;
+  const bad = distances.findIndex(distance => !(distance >= 0 && distance < Number.POSITIVE_INFINITY));
+  if (bad >= 0) {
+    throw new UsageError(`t-SNE: a neighbour of point ${Math.floor(bad / k)} lies at a distance of ${distances[bad]}.`);
+  }
   if (!(perplexity >= 1 && perplexity <= k)) {
     throw new UsageError(`t-SNE: a perplexity of ${perplexity} cannot be had of ${k} neighbours; give 1 to ${k}.`);
   }
@@ -66,9 +73,11 @@ export function jointAffinities(neighbours: Neighbours, perplexity: number): Aff
  */
 export function conditionalShares(distances: Float64Array, perplexity: number): Float64Array {
   const wanted = Math.log(perplexity);
-  const nearest = distances.reduce((least, d) => Math.min(least, d), Number.POSITIVE_INFINITY) ** 2;
+  // In a unit of their own, whatever the points' is: beta takes care of it, and squares neither overflow nor vanish.
+  const unit = powerOfTwoBelow(distances.reduce((most, d) => Math.max(most, d), 0));
+  const nearest = distances.reduce((least, d) => Math.min(least, d), Number.POSITIVE_INFINITY) / unit;
   // Squared distances beyond the nearest one's: the shares are the same, and one of them is always 1 before scaling.
-  const squares = distances.map(d => d * d - nearest);
+  const squares = distances.map(d => (d / unit) * (d / unit) - nearest * nearest);
   const shares = new Float64Array(distances.length);
   let low = 0;
   let high = Number.POSITIVE_INFINITY;

@@ -4,7 +4,7 @@
  * so the figures are exact.
  */
 import type { ImageSet, Split } from '../data/fashion-mnist.ts';
-import { ShapeError } from '../devices/errors.ts';
+import { ShapeError, UsageError } from '../devices/errors.ts';
 
 type Sets = Readonly<Record<Split, ImageSet>>;
 
@@ -52,9 +52,12 @@ export interface CleaningReport {
 /**
  * The report on a training and a test set.
  *
- * @throws ShapeError when images and labels do not fit, or a label is no class
+ * @throws ShapeError when images and labels do not fit, or a label is no class; UsageError for a number of classes that is none
  */
 export function cleaningReport(sets: Sets, classes: number): CleaningReport {
+  if (!Number.isInteger(classes) || classes < 1) {
+    throw new UsageError(`cleaning: the number of classes is a whole number of at least 1, not ${classes}.`);
+  }
   for (const split of ['train', 'test'] as const) checkLabels(sets[split], split, classes);
   return {
     train: describeSplit(sets.train, 'train', classes),
@@ -69,7 +72,7 @@ const sizeOf = ({ height, width, channels }: ImageSet): number => height * width
 function checkLabels(set: ImageSet, split: Split, classes: number): void {
   if (set.labels.length !== set.count || set.images.length !== set.count * sizeOf(set)) {
     throw new ShapeError(
-      `cleaning: ${set.labels.length} labels and ${set.images.length} bytes for ${set.count} images.`,
+      `cleaning: the set says ${set.count} images and holds ${set.labels.length} labels and ${set.images.length} bytes.`,
     );
   }
   const stray = set.labels.findIndex(label => label >= classes);

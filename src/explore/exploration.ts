@@ -6,8 +6,8 @@ import { stratifiedSplit } from '../data/batches.ts';
 import { CLASS_NAMES, type FashionMnist } from '../data/fashion-mnist.ts';
 import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
+import { giveWay } from '../devices/event-loop.ts';
 import { type CleaningReport, cleaningReport } from './cleaning.ts';
-import { giveWay } from './event-loop.ts';
 import { type NearDuplicates, nearDuplicates } from './near-duplicates.ts';
 import { nearestNeighbours } from './neighbours.ts';
 import { type ClassOverlap, classOverlap, type LabelCandidate, labelCandidates } from './overlap.ts';
@@ -107,16 +107,9 @@ export async function exploreImages(
   if (train.count < 4 * TRUST_NEIGHBOURS) {
     throw new UsageError(`explore: ${train.count} training images are too few; it takes ${4 * TRUST_NEIGHBOURS}.`);
   }
+  checkOptions(options);
   const seconds: Record<string, number> = {};
-  const timed = async <T>(part: string, what: string, work: () => T | Promise<T>): Promise<T> => {
-    await giveWay();
-    signal?.throwIfAborted();
-    onProgress(what);
-    const began = performance.now();
-    const value = await work();
-    seconds[part] = Math.round(performance.now() - began) / 1000;
-    return value;
-  };
+  const timed = timedInto(seconds, options);
 
   const cleaning = await timed('cleaning', 'counting', () => cleaningReport({ train, test }, classes));
 
@@ -181,6 +174,40 @@ export async function exploreImages(
   return { result, pca };
 }
 
+/** Runs one part of the work after the other, and notes the seconds that each took. */
+function timedInto(
+  seconds: Record<string, number>,
+  { signal, onProgress = () => {} }: ExplorationOptions,
+): <T>(part: string, what: string, work: () => T | Promise<T>) => Promise<T> {
+  return async (part, what, work) => {
+    await giveWay();
+    signal?.throwIfAborted();
+    onProgress(what);
+    const began = performance.now();
+    const value = await work();
+    seconds[part] = Math.round(performance.now() - began) / 1000;
+    return value;
+  };
+}
+
+/** What can be said of the options before anything is computed. */
+function checkOptions(options: ExplorationOptions): void {
+  const { components, mapImages, neighbourImages, exaggerationSteps, steps, nearThreshold } = options;
+  for (const [what, value, least] of [
+    ['components', components, 1],
+    // Each point has as many neighbours as vote.
+    ['mapImages', mapImages, VOTERS + 1],
+    ['neighbourImages', neighbourImages, VOTERS + 1],
+    ['exaggerationSteps', exaggerationSteps, 0],
+    ['steps', steps, 0],
+  ] as const) {
+    if (value !== undefined && !(Number.isInteger(value) && value >= least))
+      throw new UsageError(`explore: ${what} is a whole number of at least ${least}, not ${value}.`);
+  }
+  if (nearThreshold !== undefined && !(nearThreshold >= 0 && nearThreshold < Number.POSITIVE_INFINITY))
+    throw new UsageError(`explore: nearThreshold is a number of at least 0, not ${nearThreshold}.`);
+}
+
 async function mapOf(
   labels: Uint8Array,
   classes: number,
@@ -195,7 +222,12 @@ async function mapOf(
   // 3 x perplexity neighbours must be there to be had.
   const perplexity = Math.min(30, Math.floor((count - 1) / 3));
   const { embedding, ...run } = await tsne(points, {
-    ...{ device, perplexity, exaggerationSteps, steps, seed, signal },
+    device,
+    perplexity,
+    exaggerationSteps,
+    steps,
+    seed,
+    signal,
     onProgress: ({ step, steps: all, kl }) => onProgress(`t-SNE: step ${step} of ${all}, divergence ${kl.toFixed(3)}`),
   });
   signal?.throwIfAborted();

@@ -4,6 +4,8 @@
  * pair that is close in pixels is close there too), the pixels decide.
  */
 import type { ImageSet, Split } from '../data/fashion-mnist.ts';
+import { UsageError } from '../devices/errors.ts';
+import { checkNeighbours } from './checks.ts';
 import type { ImageRef } from './cleaning.ts';
 import type { Neighbours } from './neighbours.ts';
 import { pixelsOf, squaredDistance } from './points.ts';
@@ -26,6 +28,9 @@ export interface NearDuplicates {
   readonly pairs: readonly NearDuplicate[];
 }
 
+/** More than float32 adds to the length of a projection of pixels in [0, 1]. */
+const PROJECTION_ERROR = 1e-3;
+
 /** Neighbours among training images of the images at `indices` (default: all) of a set. */
 export interface ProposedPairs {
   readonly split: Split;
@@ -36,20 +41,27 @@ export interface ProposedPairs {
   readonly among?: ArrayLike<number>;
 }
 
-/** Pairs of an image and its nearest neighbour that differ by no more than `threshold`, each pair once. */
+/**
+ * Pairs of an image and its nearest neighbour that differ by no more than `threshold`, each pair once.
+ * @throws UsageError for a threshold that is no number of at least 0
+ */
 export function nearDuplicates(
   sets: Readonly<Record<Split, ImageSet>>,
   proposals: readonly ProposedPairs[],
   threshold: number,
 ): NearDuplicates {
+  if (!(threshold >= 0 && threshold < Number.POSITIVE_INFINITY)) {
+    throw new UsageError(`near duplicates: the threshold is a number of at least 0, not ${threshold}.`);
+  }
   const pixels = { train: pixelsOf(sets.train), test: pixelsOf(sets.test) };
   const { dimensions } = pixels.train;
   const longest = threshold * Math.sqrt(dimensions);
   const pairs = new Map<string, NearDuplicate>();
   for (const { split, neighbours, indices, among } of proposals) {
+    checkNeighbours(neighbours, 'near duplicates');
     for (let i = 0; i < neighbours.count; i++) {
-      // In float32 a length may come out a little longer than it is.
-      if (neighbours.distances[i * neighbours.k] > 1.0001 * longest) continue;
+      // Projected in float32 a pair may lie a little farther apart than its pixels do.
+      if (neighbours.distances[i * neighbours.k] > 1.001 * longest + PROJECTION_ERROR) continue;
       const a = indices ? indices[i] : i;
       const place = neighbours.indices[i * neighbours.k];
       const b = among ? among[place] : place;

@@ -3,6 +3,7 @@
  * confusion matrix without a classifier, the pairs of classes that lie through each other, and the images that lie among
  * another class altogether, which may be mislabelled.
  */
+import { checkOwnLabels } from './checks.ts';
 import type { Neighbours } from './neighbours.ts';
 import { neighbourVotes } from './quality.ts';
 
@@ -27,14 +28,18 @@ export interface ClassOverlap {
   readonly pairs: readonly ConfusedPair[];
 }
 
-/** The overlap of classes among neighbours. Labels belong to the points and to those among which they have neighbours. */
+/**
+ * The overlap of classes among neighbours. Labels belong to the points and to those among which they have neighbours.
+ * @throws UsageError for a label that is no class, or a neighbour without one
+ */
 export function classOverlap(neighbours: Neighbours, labels: ArrayLike<number>, classes: number): ClassOverlap {
   const { count, k, indices } = neighbours;
+  const voted = neighbourVotes(neighbours, labels, classes);
+  checkOwnLabels(neighbours, labels, 'overlap');
   const square = (): number[][] => Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
   const votes = square();
   const shares = square();
   const perClass = new Array<number>(classes).fill(0);
-  const voted = neighbourVotes(neighbours, labels, classes);
   let right = 0;
   for (let i = 0; i < count; i++) {
     perClass[labels[i]]++;
@@ -86,6 +91,7 @@ export interface LabelCandidate {
 export function labelCandidates(neighbours: Neighbours, labels: ArrayLike<number>, classes: number): LabelCandidate[] {
   const { count, k, indices, distances } = neighbours;
   const voted = neighbourVotes(neighbours, labels, classes);
+  checkOwnLabels(neighbours, labels, 'label candidates');
   const meanDistance = Float64Array.from({ length: count }, (_, i) => {
     let sum = 0;
     for (let rank = 0; rank < k; rank++) sum += distances[i * k + rank];
@@ -96,7 +102,7 @@ export function labelCandidates(neighbours: Neighbours, labels: ArrayLike<number
     return own.length === 0 ? 0 : own[own.length >> 1];
   });
   const { votes } = classOverlap(neighbours, labels, classes);
-  const sizes = votes.map(row => row.reduce((sum, images) => sum + images));
+  const sizes = votes.map(row => row.reduce((sum, images) => sum + images, 0));
   const found: LabelCandidate[] = [];
   for (let i = 0; i < count; i++) {
     const suggested = voted[i];

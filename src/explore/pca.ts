@@ -11,14 +11,17 @@
 import { matmul } from '../autograd/ops/matmul.ts';
 import type { Device } from '../devices/device.ts';
 import { ShapeError, UsageError } from '../devices/errors.ts';
+import { giveWay } from '../devices/event-loop.ts';
 import { tensor } from '../tensor/creation.ts';
 import { tidy } from '../tensor/lifetime.ts';
-import { giveWay } from './event-loop.ts';
+import { extentOf, powerOfTwoBelow } from './distances.ts';
 import { checkPoints, type Points } from './points.ts';
 import { symmetricEigen } from './symmetric-eigen.ts';
 
 /** Rows that are on the device at a time. */
 const CHUNK = 2048;
+/** Differences of coordinates below it, or above its inverse, have squares that float64 does not hold. */
+const LEAST_UNIT = 2 ** -480;
 
 export interface Pca {
   /** `[dimensions]` */
@@ -49,7 +52,8 @@ export interface PcaOptions {
 /**
  * Fits principal components to points.
  *
- * @throws UsageError for fewer than two points or a number of components that cannot be; the signal's reason when aborted
+ * @throws UsageError for fewer than two points, a number of components that cannot be, a coordinate that is not finite, or
+ *   variances beyond float64; the signal's reason when aborted
  * @example const pca = await fitPca(pixelsOf(train), { components: 50, device });
  */
 export async function fitPca(points: Points, options: PcaOptions): Promise<Pca> {
@@ -63,8 +67,15 @@ export async function fitPca(points: Points, options: PcaOptions): Promise<Pca> 
       `PCA: ${components} components cannot be had of ${count} points of ${dimensions} dimensions; ask for 1 to ${most}.`,
     );
   }
+  const { largest } = extentOf(points);
+  const unit = powerOfTwoBelow(largest);
+  if (!(largest === 0 || (unit > LEAST_UNIT && unit < 1 / LEAST_UNIT))) {
+    throw new UsageError(
+      `PCA: coordinates differ by ${largest} at most, so variances are beyond float64; rescale them.`,
+    );
+  }
   const mean = meanOf(points);
-  const covariance = await covarianceOf(points, mean, options);
+  const covariance = await covarianceOf(points, mean, unit, options);
   let totalVariance = 0;
   for (let i = 0; i < dimensions; i++) totalVariance += covariance[i * (dimensions + 1)];
   const { values, vectors } = symmetricEigen(covariance, dimensions);
@@ -72,8 +83,8 @@ export async function fitPca(points: Points, options: PcaOptions): Promise<Pca> 
   for (let row = 0; row < components; row++) {
     fixSign(kept.subarray(row * dimensions, (row + 1) * dimensions));
   }
-  // Rounding may leave the variance of a direction without any a little below 0.
-  const explainedVariance = values.slice(0, components).map(value => Math.max(0, value));
+  // Rounding may leave the variance of a direction without any a little below 0; n points have n - 1 directions with some.
+  const explainedVariance = values.slice(0, components).map((value, i) => (i < count - 1 ? Math.max(0, value) : 0));
   return {
     mean,
     components: kept,
@@ -85,23 +96,61 @@ export async function fitPca(points: Points, options: PcaOptions): Promise<Pca> 
   };
 }
 
-/** Mean of every coordinate. */
-export function meanOf({ values, count, dimensions, scale = 1 }: Points): Float64Array {
-  const mean = new Float64Array(dimensions);
-  for (let row = 0, at = 0; row < count; row++) for (let k = 0; k < dimensions; k++) mean[k] += values[at++];
-  return mean.map(sum => (scale * sum) / count);
+/**
+ * Mean of every coordinate. A sum of numbers that lie far from zero has rounded away more than their spread may be, so what
+ * the first mean leaves is averaged in turn (bytes add up exactly).
+ */
+export function meanOf(points: Points): Float64Array {
+  const { values, count, dimensions, scale = 1 } = points;
+  const sums = new Float64Array(dimensions);
+  if (values instanceof Uint8Array) {
+    for (let row = 0, at = 0; row < count; row++) for (let k = 0; k < dimensions; k++) sums[k] += values[at++];
+    return sums.map(sum => (scale * sum) / count);
+  }
+  // In units of the largest number, so that no sum overflows.
+  let largest = 0;
+  for (let at = 0; at < values.length; at++) largest = Math.max(largest, Math.abs(values[at]));
+  const unit = powerOfTwoBelow(largest);
+  for (let row = 0, at = 0; row < count; row++) for (let k = 0; k < dimensions; k++) sums[k] += values[at++] / unit;
+  const mean = sums.map(sum => sum / count);
+  const rest = new Float64Array(dimensions);
+  for (let row = 0, at = 0; row < count; row++) {
+    for (let k = 0; k < dimensions; k++) rest[k] += values[at++] / unit - mean[k];
+  }
+  return mean.map((value, k) => scale * ((value + rest[k] / count) * unit));
 }
 
-/** Rows `start` to `end`, less the mean. */
-function centred({ values, dimensions, scale = 1 }: Points, mean: Float64Array, start: number, end: number) {
+/** Rows `start` to `end`, less the mean, divided by a unit. */
+function centred(
+  { values, dimensions, scale = 1 }: Points,
+  mean: Float64Array,
+  start: number,
+  end: number,
+  unit: number,
+): Float64Array {
   const rows = new Float64Array((end - start) * dimensions);
   for (let at = 0, from = start * dimensions; at < rows.length; ) {
-    for (let k = 0; k < dimensions; k++) rows[at++] = scale * values[from++] - mean[k];
+    for (let k = 0; k < dimensions; k++) rows[at++] = (scale * values[from++] - mean[k]) / unit;
   }
   return rows;
 }
 
-async function covarianceOf(points: Points, mean: Float64Array, options: PcaOptions): Promise<Float64Array> {
+/** Divides rows by a power of two near their largest element, so that they and their products are within float32. */
+function inUnits(rows: Float64Array): number {
+  const largest = rows.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  if (!Number.isFinite(largest)) throw new UsageError('PCA: coordinates lie beyond float64; rescale them.');
+  const unit = powerOfTwoBelow(largest);
+  for (let i = 0; i < rows.length; i++) rows[i] /= unit;
+  return unit;
+}
+
+/** @param unit a power of two near the largest difference of coordinates, which keeps squares within float32 */
+async function covarianceOf(
+  points: Points,
+  mean: Float64Array,
+  unit: number,
+  options: PcaOptions,
+): Promise<Float64Array> {
   const { device, signal, onProgress } = options;
   const { count, dimensions } = points;
   const sum = new Float64Array(dimensions * dimensions);
@@ -110,7 +159,7 @@ async function covarianceOf(points: Points, mean: Float64Array, options: PcaOpti
     signal?.throwIfAborted();
     const end = Math.min(start + CHUNK, count);
     const product = tidy(() => {
-      const x = tensor(centred(points, mean, start, end), [end - start, dimensions], { device });
+      const x = tensor(centred(points, mean, start, end, unit), [end - start, dimensions], { device });
       return matmul(x, x, { transposeA: true });
     });
     const part = await product.data();
@@ -118,7 +167,7 @@ async function covarianceOf(points: Points, mean: Float64Array, options: PcaOpti
     for (let i = 0; i < sum.length; i++) sum[i] += part[i];
     onProgress?.(end, count);
   }
-  return sum.map(value => value / (count - 1));
+  return sum.map(value => (value / (count - 1)) * unit * unit);
 }
 
 function fixSign(vector: Float64Array): void {
@@ -149,13 +198,14 @@ export async function transformPca(pca: Pca, points: Points, device: Device): Pr
   try {
     for (let start = 0; start < points.count; start += CHUNK) {
       const end = Math.min(start + CHUNK, points.count);
+      const rows = centred(points, mean, start, end, 1);
+      const unit = inUnits(rows);
       const product = tidy(() =>
-        matmul(tensor(centred(points, mean, start, end), [end - start, mean.length], { device }), basis, {
-          transposeB: true,
-        }),
+        matmul(tensor(rows, [end - start, mean.length], { device }), basis, { transposeB: true }),
       );
-      scores.set(await product.data(), start * components);
+      const some = await product.data();
       product.dispose();
+      for (let i = 0; i < some.length; i++) scores[start * components + i] = some[i] * unit;
     }
   } finally {
     basis.dispose();
@@ -178,13 +228,14 @@ export async function inverseTransformPca(pca: Pca, scores: Points, device: Devi
   const sd = whiten ? deviations(pca) : undefined;
   const { scale = 1 } = scores;
   const plain = Float64Array.from(scores.values, (value, i) => scale * value * (sd ? sd[i % components] : 1));
+  const unit = inUnits(plain);
   const product = tidy(() =>
     matmul(
       tensor(plain, [scores.count, components], { device }),
       tensor(pca.components, [components, mean.length], { device }),
     ),
   );
-  const values = Float64Array.from(await product.data(), (value, i) => value + mean[i % mean.length]);
+  const values = Float64Array.from(await product.data(), (value, i) => value * unit + mean[i % mean.length]);
   product.dispose();
   return { values, count: scores.count, dimensions: mean.length };
 }

@@ -3,8 +3,10 @@
  * its true neighbours does it still have (recall), and does a class keep its place (accuracy of the neighbours' vote).
  */
 import { ShapeError, UsageError } from '../devices/errors.ts';
+import { checkLabels, checkNeighbours, checkOwnLabels } from './checks.ts';
+import { Distances } from './distances.ts';
 import type { Neighbours } from './neighbours.ts';
-import { checkPoints, type Points, squaredDistance } from './points.ts';
+import type { Points } from './points.ts';
 
 /**
  * Trustworthiness T(k) = 1 - 2 / (n k (2n - 3k - 1)) sum over points, over their k nearest in the map, of max(0, r - k),
@@ -15,25 +17,29 @@ import { checkPoints, type Points, squaredDistance } from './points.ts';
  *
  * @param map the same points in few dimensions
  * @param sample indices of the points whose neighbours are judged; default all. The mean over them estimates T.
- * @throws UsageError unless 1 <= k < n / 2
+ * @throws UsageError unless 1 <= k < n / 2, for a coordinate that is not finite, or a sample of points that there are not
  */
 export function trustworthiness(data: Points, map: Points, k: number, sample?: ArrayLike<number>): number {
-  checkPoints(data, 'trustworthiness');
-  checkPoints(map, 'trustworthiness');
+  const apart = new Distances(data, data, 'trustworthiness');
+  const apartOnMap = new Distances(map, map, 'trustworthiness: the map');
   const n = data.count;
   if (map.count !== n) throw new ShapeError(`trustworthiness: ${map.count} points in the map of ${n} points.`);
   if (!Number.isInteger(k) || k < 1 || k >= n / 2) {
     throw new UsageError(`trustworthiness: ${k} neighbours of ${n} points; it is defined for 1 up to half of them.`);
   }
   const judged = sample?.length ?? n;
+  if (judged === 0) throw new UsageError('trustworthiness: a sample without points cannot be judged.');
   const inMap = new Float64Array(n);
   const inData = new Float64Array(n);
   let penalty = 0;
   for (let row = 0; row < judged; row++) {
     const i = sample ? sample[row] : row;
+    if (!(Number.isInteger(i) && i >= 0 && i < n)) {
+      throw new UsageError(`trustworthiness: there is no point ${i} to judge among ${n}.`);
+    }
     for (let j = 0; j < n; j++) {
-      inMap[j] = squaredDistance(map, i, map, j);
-      inData[j] = squaredDistance(data, i, data, j);
+      inMap[j] = apartOnMap.squared(i, j);
+      inData[j] = apart.squared(i, j);
     }
     for (const j of nearest(inMap, i, k)) {
       let rank = 1;
@@ -62,6 +68,8 @@ function nearest(distances: Float64Array, own: number, k: number): number[] {
 /** Share of the points' nearest neighbours in the data that are among their nearest in the map. */
 export function neighbourRecall(data: Neighbours, map: Neighbours): number {
   const { count, k } = data;
+  checkNeighbours(data, 'recall');
+  checkNeighbours(map, 'recall');
   if (map.count !== count || map.k !== k) {
     throw new ShapeError(`recall: ${map.k} neighbours of ${map.count} points against ${k} of ${count}.`);
   }
@@ -78,19 +86,19 @@ export function neighbourRecall(data: Neighbours, map: Neighbours): number {
  * is its own neighbour, this is leave-one-out classification.
  *
  * @param labels of the points among which the neighbours were looked for
+ * @throws UsageError for a neighbour without a label, or a label that is no class
  */
-export function neighbourVotes(
-  { indices, count, k }: Neighbours,
-  labels: ArrayLike<number>,
-  classes: number,
-): Uint8Array {
-  const votes = new Uint8Array(count);
+export function neighbourVotes(neighbours: Neighbours, labels: ArrayLike<number>, classes: number): Int32Array {
+  checkNeighbours(neighbours, 'votes');
+  checkLabels(neighbours, labels, classes, 'votes');
+  const { indices, count, k } = neighbours;
+  const votes = new Int32Array(count);
   const counts = new Uint32Array(classes);
   for (let i = 0; i < count; i++) {
     counts.fill(0);
     for (let rank = 0; rank < k; rank++) counts[labels[indices[i * k + rank]]]++;
     const most = counts.reduce((a, b) => Math.max(a, b));
-    for (let rank = 0; ; rank++) {
+    for (let rank = 0; rank < k; rank++) {
       const label = labels[indices[i * k + rank]];
       if (counts[label] < most) continue;
       votes[i] = label;
@@ -100,9 +108,15 @@ export function neighbourVotes(
   return votes;
 }
 
-/** Share of points whose neighbours' vote is their own class. */
+/**
+ * Share of points whose neighbours' vote is their own class.
+ *
+ * @param labels of the points, which are also those among which the neighbours were looked for
+ */
 export function neighbourAccuracy(neighbours: Neighbours, labels: ArrayLike<number>, classes: number): number {
   const votes = neighbourVotes(neighbours, labels, classes);
+  if (votes.length === 0) throw new UsageError('accuracy: there are no points whose neighbours could vote.');
+  checkOwnLabels(neighbours, labels, 'accuracy');
   let right = 0;
   for (let i = 0; i < votes.length; i++) if (votes[i] === labels[i]) right++;
   return right / votes.length;

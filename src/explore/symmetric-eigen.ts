@@ -7,7 +7,8 @@
  * G. H. Golub, C. F. Van Loan: Matrix computations, 4th edition, 2013, sections 5.1, 8.3.
  * J. H. Wilkinson, C. Reinsch: Handbook for automatic computation II, linear algebra, 1971.
  */
-import { NonFiniteError, ShapeError } from '../devices/errors.ts';
+import { NonFiniteError, ShapeError, UsageError } from '../devices/errors.ts';
+import { powerOfTwoBelow } from './distances.ts';
 
 export interface SymmetricEigen {
   /** `[n]`, largest first. */
@@ -20,25 +21,38 @@ export interface SymmetricEigen {
 const MOST_SWEEPS = 60;
 
 /**
- * Eigenvalues and eigenvectors of a symmetric matrix, of which only the lower triangle is read.
+ * Eigenvalues and eigenvectors of a symmetric matrix, of which only the lower triangle is read. The matrix is first divided by
+ * a power of two near its largest element, which rounds nothing away: squares of very large or very small elements would
+ * overflow or vanish.
  *
  * @param matrix row-major `[n, n]`; left as it is
- * @throws ShapeError when it is not square, NonFiniteError when it holds NaN or infinity
+ * @throws UsageError when n is no whole number of at least 1, ShapeError when the matrix is not square, NonFiniteError when it
+ *   holds NaN or infinity, or has an eigenvalue beyond float64
  */
 export function symmetricEigen(matrix: ArrayLike<number>, n: number): SymmetricEigen {
+  if (!Number.isInteger(n) || n < 1) throw new UsageError(`symmetricEigen: there is no matrix of ${n} rows.`);
   if (matrix.length !== n * n)
     throw new ShapeError(`symmetricEigen: ${matrix.length} values are no ${n} x ${n} matrix.`);
   const a = Float64Array.from(matrix);
+  let largest = 0;
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
       if (!Number.isFinite(a[i * n + j])) {
         throw new NonFiniteError(`symmetricEigen: element [${i}, ${j}] is ${a[i * n + j]}.`);
       }
+      largest = Math.max(largest, Math.abs(a[i * n + j]));
     }
   }
+  const unit = powerOfTwoBelow(largest);
+  for (let i = 0; i < a.length; i++) a[i] /= unit;
   const { diagonal, beside, vectors } = tridiagonal(a, n);
   diagonalize(diagonal, beside, vectors, n);
-  return sorted(diagonal, vectors, n);
+  const { values, vectors: ordered } = sorted(diagonal, vectors, n);
+  for (let i = 0; i < n; i++) values[i] *= unit;
+  if (!Number.isFinite(values[0]) || !Number.isFinite(values[n - 1])) {
+    throw new NonFiniteError(`symmetricEigen: an eigenvalue is beyond float64; the largest element is ${largest}.`);
+  }
+  return { values, vectors: ordered };
 }
 
 interface Tridiagonal {

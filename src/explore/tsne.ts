@@ -10,11 +10,11 @@
  */
 import type { Device, Operand } from '../devices/device.ts';
 import { NonFiniteError, ShapeError, UsageError } from '../devices/errors.ts';
+import { giveWay } from '../devices/event-loop.ts';
 import { release } from '../devices/storage.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 import { tsneRepulsion } from '../kernels/tsne/index.ts';
 import { type Affinities, jointAffinities } from './affinities.ts';
-import { giveWay } from './event-loop.ts';
 import { nearestNeighbours } from './neighbours.ts';
 import { fitPca, transformPca } from './pca.ts';
 import { checkPoints, type Points } from './points.ts';
@@ -74,8 +74,7 @@ export async function tsne(points: Points, options: TsneOptions): Promise<TsneMa
   checkPoints(points, 't-SNE');
   const { device, perplexity = 30, exaggeration = 12, exaggerationSteps = 250, steps = 500, signal } = options;
   const { count } = points;
-  if (count < 3) throw new UsageError(`t-SNE needs at least three points, not ${count}.`);
-  if (!(exaggeration >= 1)) throw new UsageError(`t-SNE: an exaggeration of ${exaggeration} is not at least 1.`);
+  checkOptions(options, count);
   const wanted = options.neighbours ?? Math.ceil(3 * perplexity);
   const k = wanted === 'all' ? count - 1 : Math.min(count - 1, wanted);
   const neighbours = await nearestNeighbours(points, k, { device, signal });
@@ -117,6 +116,30 @@ export async function tsne(points: Points, options: TsneOptions): Promise<TsneMa
   } finally {
     forces.dispose();
   }
+}
+
+/** What can be said before anything is computed. */
+function checkOptions(options: TsneOptions, count: number): void {
+  const { perplexity = 30, exaggeration = 12, exaggerationSteps = 250, steps = 500, neighbours, start } = options;
+  if (count < 3) throw new UsageError(`t-SNE needs at least three points, not ${count}.`);
+  if (!(exaggeration >= 1 && Number.isFinite(exaggeration)))
+    throw new UsageError(`t-SNE: an exaggeration of ${exaggeration} is not a number of at least 1.`);
+  if (!(perplexity >= 1 && perplexity <= count - 1)) {
+    throw new UsageError(
+      `t-SNE: a perplexity of ${perplexity} cannot be had of ${count} points; give 1 to ${count - 1}.`,
+    );
+  }
+  for (const [what, value] of [
+    ['exaggerationSteps', exaggerationSteps],
+    ['steps', steps],
+  ] as const) {
+    if (!(Number.isInteger(value) && value >= 0))
+      throw new UsageError(`t-SNE: ${what} is a whole number of at least 0, not ${value}.`);
+  }
+  if (neighbours !== undefined && neighbours !== 'all' && !(Number.isInteger(neighbours) && neighbours >= 1))
+    throw new UsageError(`t-SNE: neighbours are a whole number of at least 1 or 'all', not ${neighbours}.`);
+  if (start !== undefined && start !== 'pca' && start !== 'random')
+    throw new UsageError(`t-SNE: points start from 'pca' or 'random', not '${start}'.`);
 }
 
 async function startOf(
@@ -207,7 +230,9 @@ export class Forces {
     let sum = 0;
     for (let i = 0; i < count; i++) sum += normalizers[i];
     if (!(sum > 0 && sum < Number.POSITIVE_INFINITY)) {
-      throw new NonFiniteError(`t-SNE: the map's similarities sum to ${sum}; its points have left the numbers.`);
+      throw new NonFiniteError(
+        `t-SNE: coordinates of the map became NaN or infinite (its similarities sum to ${sum}).`,
+      );
     }
     for (let i = 0; i < count; i++) {
       gradient[2 * i] -= repulsion[i] / sum;

@@ -26,13 +26,24 @@ const FORMATS: { descr: string; dtype: NpyDType; array: new (buffer: ArrayBuffer
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 
+/** What an .npy file says before its values. */
+export interface NpyHeader {
+  /** NumPy's name of the element type with its byte order, e.g. `<f4` or `|u1`. */
+  descr: string;
+  fortranOrder: boolean;
+  shape: number[];
+  /** Where the values begin. */
+  dataStart: number;
+}
+
 /**
- * Reads an .npy file.
+ * Reads the header of an .npy file, of any element type.
  *
+ * @param bytes the file, or at least its header
  * @param name what to call the file in an error
- * @throws DataError naming the file: not .npy, another dtype, Fortran order, truncated, too long
+ * @throws DataError naming the file: not .npy, another version, a header that is cut off or not understood
  */
-export function parseNpy(bytes: Uint8Array, name: string): NpyFile {
+export function parseNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   if (bytes.length < 10 || MAGIC.some((byte, i) => bytes[i] !== byte)) {
     throw new DataError(`${name} is no .npy file: it does not begin with \\x93NUMPY.`);
   }
@@ -47,7 +58,17 @@ export function parseNpy(bytes: Uint8Array, name: string): NpyFile {
     throw new DataError(`${name} is truncated: its header ends at byte ${dataStart}, the file at ${bytes.length}.`);
   }
   const header = new TextDecoder().decode(bytes.subarray(8 + lengthBytes, dataStart));
-  const { descr, fortranOrder, shape } = parseHeader(header, name);
+  return { ...parseHeader(header, name), dataStart };
+}
+
+/**
+ * Reads an .npy file.
+ *
+ * @param name what to call the file in an error
+ * @throws DataError naming the file: not .npy, another dtype, Fortran order, truncated, too long
+ */
+export function parseNpy(bytes: Uint8Array, name: string): NpyFile {
+  const { descr, fortranOrder, shape, dataStart } = parseNpyHeader(bytes, name);
   const format = FORMATS.find(candidate => candidate.descr === descr);
   if (format === undefined) {
     throw new DataError(`${name} holds '${descr}'; readable are ${FORMATS.map(known => known.descr).join(', ')}.`);

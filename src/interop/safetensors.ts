@@ -8,7 +8,9 @@
  *
  * Source: https://github.com/huggingface/safetensors ("Format").
  */
+import { showValue } from '../devices/checks.ts';
 import { CheckpointError } from '../devices/errors.ts';
+import { plainText } from '../devices/plain-text.ts';
 import { formatShape, type Shape, sizeOf } from '../devices/shape.ts';
 
 export type SafetensorsArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint32Array;
@@ -39,6 +41,9 @@ const ARRAYS = {
 /** The format's own limit; a length beyond it is damage or an attack. */
 const LONGEST_HEADER = 100_000_000;
 
+/** Characters of a name or value that a message shows. */
+const LONGEST_NAME = 100;
+
 /**
  * Reads a safetensors file.
  *
@@ -60,22 +65,30 @@ export function parseSafetensors(bytes: Uint8Array, name: string): SafetensorsFi
   }
   const header = parseHeader(bytes.subarray(8, dataStart), fail);
 
-  const tensors = new Map<string, SafetensorsEntry>();
-  const ranges: { key: string; begin: number; end: number }[] = [];
+  const dataLength = bytes.length - dataStart;
+  const entries: CheckedEntry[] = [];
   let metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(header)) {
-    if (key === '__metadata__') {
-      metadata = checkMetadata(value, fail);
-      continue;
-    }
-    const { dtype, shape, begin, end } = checkEntry(key, value, bytes.length - dataStart, fail);
-    ranges.push({ key, begin, end });
+    if (key === '__metadata__') metadata = checkMetadata(value, fail);
+    else entries.push({ key, ...checkEntry(key, value, dataLength, fail) });
+  }
+  // Before a byte is copied: thousands of entries that share a range would take thousands of times the file's memory.
+  checkRanges(entries, dataLength, fail);
+  const tensors = new Map<string, SafetensorsEntry>();
+  for (const { key, dtype, shape, begin, end } of entries) {
     const copy = new Uint8Array(end - begin);
     copy.set(bytes.subarray(dataStart + begin, dataStart + end));
     tensors.set(key, { dtype, shape, data: new ARRAYS[dtype](copy.buffer) });
   }
-  checkRanges(ranges, bytes.length - dataStart, fail);
   return { tensors, metadata };
+}
+
+interface CheckedEntry {
+  readonly key: string;
+  readonly dtype: SafetensorsDType;
+  readonly shape: number[];
+  readonly begin: number;
+  readonly end: number;
 }
 
 type Fail = (what: string) => never;
@@ -86,12 +99,61 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   let header: unknown;
+  let text = '';
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    header = JSON.parse(text);
   } catch (error) {
-    fail(`its header is not JSON (${(error as Error).message.replace(/\.$/, '')})`);
+    fail(`its header is not JSON (${plainText((error as Error).message.replace(/\.$/, ''))})`);
   }
-  return isRecord(header) ? header : fail('its header is not a JSON object');
+  if (!isRecord(header)) return fail('its header is not a JSON object');
+  const twice = repeatedKey(text);
+  return twice === undefined ? header : fail(`its header names ${named(twice)} twice`);
+}
+
+/** A name in messages: in quotes, without characters that a terminal obeys, and not longer than a line. */
+function named(key: string): string {
+  return plainText(JSON.stringify(key.length > LONGEST_NAME ? `${key.slice(0, LONGEST_NAME)}...` : key));
+}
+
+/** A value of the header in messages, likewise. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'undefined';
+  return plainText(text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}...` : text);
+}
+
+/**
+ * The first name that stands twice in one object of a JSON text; JSON.parse takes the last one without a word.
+ * @param text that JSON.parse has taken
+ */
+function repeatedKey(text: string): string | undefined {
+  // The names of every object that is open; undefined for an array.
+  const open: (Set<string> | undefined)[] = [];
+  let last = '';
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '{') open.push(new Set());
+    else if (character === '[') open.push(undefined);
+    else if (character === '}' || character === ']') open.pop();
+    else if (character === '"') {
+      const end = endOfString(text, at);
+      last = text.slice(at, end);
+      at = end - 1;
+    } else if (character === ':') {
+      const key = JSON.parse(last) as string;
+      const names = open[open.length - 1]!;
+      if (names.has(key)) return key;
+      names.add(key);
+    }
+  }
+  return undefined;
+}
+
+/** Where a JSON string that begins at a quote has ended. */
+function endOfString(text: string, start: number): number {
+  let at = start + 1;
+  while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
+  return at + 1;
 }
 
 function checkMetadata(value: unknown, fail: Fail): Record<string, string> {
@@ -107,25 +169,26 @@ function checkEntry(
   dataLength: number,
   fail: Fail,
 ): { dtype: SafetensorsDType; shape: number[]; begin: number; end: number } {
-  const tensor = `tensor ${JSON.stringify(key)}`;
+  const tensor = `tensor ${named(key)}`;
   if (!isRecord(value)) return fail(`${tensor} is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== 'string' || !Object.hasOwn(ARRAYS, dtype)) {
-    return fail(`${tensor} has dtype ${JSON.stringify(dtype)}, known are ${Object.keys(ARRAYS).join(', ')}`);
+    return fail(`${tensor} has dtype ${shown(dtype)}, known are ${Object.keys(ARRAYS).join(', ')}`);
   }
-  if (!isSizes(shape)) return fail(`${tensor} has shape ${JSON.stringify(shape)}`);
+  if (!isSizes(shape)) return fail(`${tensor} has shape ${shown(shape)}`);
   if (!isSizes(offsets) || offsets.length !== 2) {
-    return fail(`${tensor} has data_offsets ${JSON.stringify(offsets)}`);
+    return fail(`${tensor} has data_offsets ${shown(offsets)}`);
   }
   const [begin, end] = offsets;
   if (begin > end || end > dataLength) {
     return fail(`${tensor} lies at bytes ${begin} to ${end} of ${dataLength} (truncated or damaged)`);
   }
   const known = dtype as SafetensorsDType;
-  const needed = sizeOf(shape) * ARRAYS[known].BYTES_PER_ELEMENT;
+  // A product beyond all numbers, times 0, would be none.
+  const needed = shape.includes(0) ? 0 : sizeOf(shape) * ARRAYS[known].BYTES_PER_ELEMENT;
   if (needed !== end - begin) {
     return fail(
-      `${tensor} of ${known} ${formatShape(shape)} takes ${needed} bytes, its data_offsets span ${end - begin}`,
+      `${tensor} of ${known} ${showValue(shape)} takes ${needed} bytes, its data_offsets span ${end - begin}`,
     );
   }
   return { dtype: known, shape, begin, end };
@@ -136,12 +199,12 @@ function isSizes(value: unknown): value is number[] {
 }
 
 /** The format allows neither overlaps nor gaps: every data byte belongs to exactly one tensor. */
-function checkRanges(ranges: { key: string; begin: number; end: number }[], dataLength: number, fail: Fail): void {
-  ranges.sort((a, b) => a.begin - b.begin || a.end - b.end);
+function checkRanges(entries: readonly CheckedEntry[], dataLength: number, fail: Fail): void {
+  const ranges = [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end);
   let reached = 0;
   let before = 'the header';
   for (const { key, begin, end } of ranges) {
-    const tensor = JSON.stringify(key);
+    const tensor = named(key);
     if (begin < reached) fail(`tensor ${tensor} overlaps ${before} at byte ${begin}`);
     if (begin > reached) fail(`bytes ${reached} to ${begin}, before tensor ${tensor}, belong to no tensor`);
     reached = end;
@@ -158,9 +221,7 @@ export interface SafetensorsSource {
 
 function dtypeOfArray(key: string, data: SafetensorsArray): SafetensorsDType {
   for (const [dtype, array] of Object.entries(ARRAYS)) if (data instanceof array) return dtype as SafetensorsDType;
-  throw new CheckpointError(
-    `Tensor ${JSON.stringify(key)} cannot be saved: its values are in no array of a known type.`,
-  );
+  throw new CheckpointError(`Tensor ${named(key)} cannot be saved: its values are in no array of a known type.`);
 }
 
 /**
@@ -191,7 +252,7 @@ export function serializeSafetensors(
   let offset = 0;
   const taken = new Set(['__metadata__']);
   for (const { key, shape, data, dtype } of entries) {
-    const tensor = `Tensor ${JSON.stringify(key)}`;
+    const tensor = `Tensor ${named(key)}`;
     if (taken.has(key)) throw new CheckpointError(`${tensor} cannot be saved under this name.`);
     if (!isSizes(shape) || sizeOf(shape) !== data.length) {
       throw new CheckpointError(

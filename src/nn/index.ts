@@ -1,6 +1,7 @@
 /** Modules, layers, initialisation, losses, optimizers and models. */
 export { crossEntropy } from '../autograd/ops/softmax.ts';
 export { Arena, type ArenaEntry } from './arena.ts';
+export { type CompiledModel, compileForInference, type InferenceFacts } from './inference/compile.ts';
 export * from './initialization.ts';
 export * from './layers/activation.ts';
 export * from './layers/batchnorm.ts';
@@ -10,6 +11,7 @@ export * from './layers/linear.ts';
 export * from './layers/pool.ts';
 export * from './layers/sequential.ts';
 export * from './models/cnn.ts';
+export * from './models/for-images.ts';
 export * from './models/index.ts';
 export * from './models/lenet5.ts';
 export * from './models/mcnn15.ts';
@@ -18,6 +20,7 @@ export * from './models/resnet20.ts';
 export { type InitializeOptions, Module } from './module.ts';
 export * from './optim/adam.ts';
 export * from './optim/ema.ts';
+export type { Optimized, OptimizerGroup, ResolvedGroup, Trainables } from './optim/groups.ts';
 export { Optimizer, type OptimizerOptions } from './optim/optimizer.ts';
 export * from './optim/schedules.ts';
 export * from './optim/sgd.ts';

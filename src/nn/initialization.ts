@@ -2,8 +2,11 @@
  * How parameters start. Fans are counted as for a layer of weights [..., inputs, outputs]: a filter bank
  * [kh, kw, C, K] has fan-in kh kw C and fan-out kh kw K. Values are drawn on the host in float64 and rounded once.
  */
+import { finite, nonNegative } from '../devices/checks.ts';
 import { ShapeError } from '../devices/errors.ts';
 import type { Shape } from '../devices/shape.ts';
+import type { PhiloxStream } from '../kernels/random/philox.ts';
+import { checkNormal, uniformIn, uniformRange } from '../kernels/random/range.ts';
 import type { Initializer } from './parameter.ts';
 
 export function fans(shape: Shape): { fanIn: number; fanOut: number } {
@@ -12,54 +15,69 @@ export function fans(shape: Shape): { fanIn: number; fanOut: number } {
   return { fanIn: receptive * shape[shape.length - 2], fanOut: receptive * shape[shape.length - 1] };
 }
 
-export const constant =
-  (value: number): Initializer =>
-  values => {
+export function constant(value: number): Initializer {
+  finite('constant', 'value', value);
+  return values => {
     values.fill(value);
   };
+}
 
-export const normal =
-  (std: number, mean = 0): Initializer =>
-  (values, _, random) => {
+/** @param std standard deviation, at least 0 */
+export function normal(std: number, mean = 0): Initializer {
+  nonNegative('normal', 'std', std);
+  finite('normal', 'mean', mean);
+  checkNormal('normal', mean, std);
+  return (values, _, random) => {
     for (let i = 0; i < values.length; i++) values[i] = mean + std * random.normal();
   };
+}
 
-export const uniform =
-  (low: number, high: number): Initializer =>
-  (values, _, random) => {
-    for (let i = 0; i < values.length; i++) values[i] = low + (high - low) * random.uniform();
+/** Uniform in [low, high). */
+export function uniform(low: number, high: number): Initializer {
+  const range = uniformRange('uniform', low, high);
+  return (values, _, random) => {
+    for (let i = 0; i < values.length; i++) values[i] = uniformIn(range, random.uniform());
   };
+}
 
 /** Normal with variance gain^2 / fan-in; gain sqrt(2) suits relu (He et al., 2015). */
-export const heNormal =
-  (gain = Math.SQRT2): Initializer =>
-  (values, shape, random) =>
-    normal(gain / Math.sqrt(fans(shape).fanIn))(values, shape, random);
+export function heNormal(gain = Math.SQRT2): Initializer {
+  nonNegative('heNormal', 'gain', gain);
+  return (values, shape, random) => fill(values, shape, random, fan => normal(gain / Math.sqrt(fan.fanIn)));
+}
 
 /** Uniform with the same variance. */
-export const heUniform =
-  (gain = Math.SQRT2): Initializer =>
-  (values, shape, random) => {
-    const bound = gain * Math.sqrt(3 / fans(shape).fanIn);
-    uniform(-bound, bound)(values, shape, random);
-  };
+export function heUniform(gain = Math.SQRT2): Initializer {
+  nonNegative('heUniform', 'gain', gain);
+  return (values, shape, random) => fill(values, shape, random, fan => within(gain * Math.sqrt(3 / fan.fanIn)));
+}
 
 /** Normal with variance 2 gain^2 / (fan-in + fan-out) (Glorot and Bengio, 2010). */
-export const xavierNormal =
-  (gain = 1): Initializer =>
-  (values, shape, random) => {
-    const { fanIn, fanOut } = fans(shape);
-    normal(gain * Math.sqrt(2 / (fanIn + fanOut)))(values, shape, random);
-  };
+export function xavierNormal(gain = 1): Initializer {
+  nonNegative('xavierNormal', 'gain', gain);
+  return (values, shape, random) =>
+    fill(values, shape, random, fan => normal(gain * Math.sqrt(2 / (fan.fanIn + fan.fanOut))));
+}
 
 /** Uniform with the same variance. */
-export const xavierUniform =
-  (gain = 1): Initializer =>
-  (values, shape, random) => {
-    const { fanIn, fanOut } = fans(shape);
-    const bound = gain * Math.sqrt(6 / (fanIn + fanOut));
-    uniform(-bound, bound)(values, shape, random);
-  };
+export function xavierUniform(gain = 1): Initializer {
+  nonNegative('xavierUniform', 'gain', gain);
+  return (values, shape, random) =>
+    fill(values, shape, random, fan => within(gain * Math.sqrt(6 / (fan.fanIn + fan.fanOut))));
+}
+
+const within = (bound: number): Initializer => uniform(-bound, bound);
+
+/** Fills values with what suits their fans; an array without values has none. */
+function fill(
+  values: Float32Array,
+  shape: Shape,
+  random: PhiloxStream,
+  initializerFor: (fan: ReturnType<typeof fans>) => Initializer,
+): void {
+  const fan = fans(shape);
+  if (values.length > 0) initializerFor(fan)(values, shape, random);
+}
 
 /** Filters [kh, kw, C, K] that pass channel c to channel c unchanged, as far as there are both (the centre tap). */
 export const dirac = (): Initializer => (values, shape) => {
@@ -74,9 +92,10 @@ export const dirac = (): Initializer => (values, shape) => {
  * Orthonormal columns (or rows, whichever are fewer) of the weight seen as a [fan-in, outputs] matrix, times `gain`
  * (Saxe et al., 2014): modified Gram-Schmidt on normal vectors.
  */
-export const orthogonal =
-  (gain = 1): Initializer =>
-  (values, shape, random) => {
+export function orthogonal(gain = 1): Initializer {
+  finite('orthogonal', 'gain', gain);
+  return (values, shape, random) => {
+    if (shape.length < 2) throw new ShapeError('orthogonal: columns need a weight of rank 2 or more.');
     const columns = shape[shape.length - 1];
     const rows = values.length / columns;
     const byColumns = columns <= rows;
@@ -91,10 +110,11 @@ export const orthogonal =
           for (let i = 0; i < length; i++) vector[i] -= projection * other[i];
         }
       }
-      const norm = Math.hypot(...vector);
+      const norm = Math.sqrt(vector.reduce((total, value) => total + value * value, 0));
       if (norm > 1e-6) vectors.push(vector.map(value => value / norm));
     }
     vectors.forEach((vector, j) => {
       for (let i = 0; i < length; i++) values[byColumns ? i * columns + j : j * columns + i] = gain * vector[i];
     });
   };
+}

@@ -4,13 +4,14 @@
  * which is what makes inner nodes visible to `trace` and puts the module's name on the tape.
  */
 import { withLabel } from '../autograd/tape.ts';
+import { seed32 } from '../devices/checks.ts';
 import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
 import type { Shape } from '../devices/shape.ts';
 import { getDevice } from '../tensor/current-device.ts';
 import { tidy } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { Arena } from './arena.ts';
+import { Arena, arenaOf, commonArena } from './arena.ts';
 import { Buffer, Parameter } from './parameter.ts';
 import { type ModelSummary, summarize } from './summary.ts';
 import { collect, report } from './tracing.ts';
@@ -20,11 +21,15 @@ export interface InitializeOptions {
   readonly device?: Device;
 }
 
+/** The model that each arena was laid out for. */
+const owners = new WeakMap<Arena, Module>();
+
 export abstract class Module {
   /** Name within the model; empty for the model itself. */
   path = '';
   /** Training mode: batch statistics and dropout are in effect. */
   isTraining = true;
+  #modelSeed: number | undefined;
   #arena: Arena | undefined;
 
   /** What the module computes. Call it through `call`. */
@@ -47,19 +52,19 @@ export abstract class Module {
     return this.#properties(value => value instanceof Module) as [string, Module][];
   }
 
-  /** This module and all below it, in the order of their definition. */
+  /** This module and all below it, in the order of their definition; a module that is used twice is listed once. */
   modules(): Module[] {
-    return [this, ...this.children().flatMap(([, child]) => child.modules())];
+    return [...new Set([this, ...this.children().flatMap(([, child]) => child.modules())])];
   }
 
-  /** Every parameter with its dotted name. */
+  /** Every parameter with its dotted name; one that is shared by several modules has the name that comes first. */
   namedParameters(): [string, Parameter][] {
-    return this.#collect(value => value instanceof Parameter) as [string, Parameter][];
+    return firstNames(this.#collect(value => value instanceof Parameter) as [string, Parameter][]);
   }
 
-  /** Every buffer with its dotted name. */
+  /** Every buffer with its dotted name, as `namedParameters`. */
   namedBuffers(): [string, Buffer][] {
-    return this.#collect(value => value instanceof Buffer) as [string, Buffer][];
+    return firstNames(this.#collect(value => value instanceof Buffer) as [string, Buffer][]);
   }
 
   #properties(accepts: (value: unknown) => boolean): [string, unknown][] {
@@ -80,23 +85,64 @@ export abstract class Module {
   }
 
   /**
-   * Names everything below this module, lays its parameters out in arenas on a device and fills them. The same seed gives
-   * the same values on every device.
+   * Names everything below this module, lays its parameters out in arenas on a device and fills them; dropout begins anew.
+   * The same seed gives the same values on every device. Done again, it fills the same memory anew, so optimizers stay with
+   * their model; only another device or other layers mean other memory, and what was made for the old one then says so. A
+   * part of an initialised model is filled anew where it lies, with the values that the whole would give it. When it
+   * throws, the model is as it was.
+   * @throws UsageError for a part of a model on another device, or when a part of this model belongs to another one
    */
   initialize(options: InitializeOptions = {}): this {
     const { seed = 0, device = getDevice() } = options;
-    this.#arena?.dispose();
+    seed32('initialize', 'seed', seed);
+    const named = [...this.namedParameters(), ...this.namedBuffers()];
+    const owned = named.map(([, array]) => array);
+    const arena = commonArena(owned);
+    const owner = arena && owners.get(arena);
+    if (arena && owner && owner !== this && owner.modules().includes(this)) {
+      if (arena.device !== device) {
+        throw new UsageError(
+          `initialize: this module is a part of a model on ${arena.device.kind}; initialise the whole model on ${device.kind}.`,
+        );
+      }
+      arena.refill(seed, owned);
+    } else if (arena && owner === this && arena.device === device && arena.holds(named)) {
+      arena.refill(seed);
+    } else {
+      this.#layOut(named, device, seed);
+    }
+    for (const module of this.modules()) {
+      module.disposeState();
+      module.#modelSeed = seed;
+    }
+    return this;
+  }
+
+  #layOut(named: readonly (readonly [string, Parameter | Buffer])[], device: Device, seed: number): void {
+    for (const [name, array] of named) {
+      const arena = arenaOf(array);
+      if (arena === undefined || arena === this.#arena) continue;
+      throw new UsageError(
+        `initialize: the ${array instanceof Parameter ? 'parameter' : 'buffer'} "${name}" has its value in another model, which would lose it; call dispose() on that one first.`,
+      );
+    }
     this.#assignPaths('');
-    const parameters = this.namedParameters();
-    const buffers = this.namedBuffers();
-    for (const [name, owned] of [...parameters, ...buffers]) owned.name = name;
+    for (const [name, array] of named) array.name = name;
+    const owned = named.map(([, array]) => array);
+    const before = this.#arena;
     this.#arena = new Arena(
-      parameters.map(([, parameter]) => parameter),
-      buffers.map(([, buffer]) => buffer),
+      owned.filter(array => array instanceof Parameter),
+      owned.filter(array => array instanceof Buffer),
       device,
       seed,
     );
-    return this;
+    owners.set(this.#arena, this);
+    before?.dispose();
+  }
+
+  #freeArena(): void {
+    this.#arena?.dispose();
+    this.#arena = undefined;
   }
 
   #assignPaths(path: string): void {
@@ -104,9 +150,18 @@ export abstract class Module {
     for (const [name, child] of this.children()) child.#assignPaths(path === '' ? name : `${path}.${name}`);
   }
 
+  /** The seed that the model was initialised with, for modules that draw random numbers; undefined before. */
+  protected get modelSeed(): number | undefined {
+    return this.#modelSeed;
+  }
+
   /** The model's memory. Throws UsageError before `initialize`. */
   get arena(): Arena {
-    if (!this.#arena) throw new UsageError('This model has not been initialised: call initialize({ seed }) first.');
+    if (!this.#arena?.isCurrent) {
+      throw new UsageError(
+        'This model has not been initialised: call initialize({ seed }) first, or use the model that it is a part of.',
+      );
+    }
     return this.#arena;
   }
 
@@ -127,6 +182,26 @@ export abstract class Module {
   /** Evaluation mode: running statistics, no dropout. */
   eval(): this {
     return this.train(false);
+  }
+
+  /**
+   * Freezes every parameter below this module: no gradient, no weight decay, no momentum moves them until `unfreeze`. The
+   * running statistics of batch norms are no parameters: they rest in evaluation mode (`eval`).
+   */
+  freeze(): this {
+    for (const [, parameter] of this.namedParameters()) parameter.trainable = false;
+    return this;
+  }
+
+  /** Lets every parameter below this module be trained again. */
+  unfreeze(): this {
+    for (const [, parameter] of this.namedParameters()) parameter.trainable = true;
+    return this;
+  }
+
+  /** Forgets the gradients of every parameter below this module: the next backward pass overwrites them. */
+  zeroGrad(): void {
+    for (const [, parameter] of this.namedParameters()) parameter.zeroGrad();
   }
 
   /**
@@ -163,7 +238,11 @@ export abstract class Module {
   /** Frees parameters, buffers and other state. */
   dispose(): void {
     for (const module of this.modules()) module.disposeState();
-    this.#arena?.dispose();
-    this.#arena = undefined;
+    this.#freeArena();
   }
+}
+
+function firstNames<T>(named: readonly [string, T][]): [string, T][] {
+  const seen = new Set<T>();
+  return named.filter(([, owned]) => !seen.has(owned) && seen.add(owned));
 }

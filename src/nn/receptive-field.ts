@@ -1,9 +1,9 @@
 /** Where in the image a value of an inner layer looks. */
 import type { Shape } from '../devices/shape.ts';
-import type { ReceptiveField } from './shape-device.ts';
+import type { ReceptiveField } from './field-arithmetic.ts';
 import { runOnShapes, type ShapeRunnable } from './shape-run.ts';
 
-export type { ReceptiveField } from './shape-device.ts';
+export type { ReceptiveField } from './field-arithmetic.ts';
 
 /** A rectangle of image pixels. */
 export interface PixelWindow {
@@ -36,7 +36,8 @@ export function receptiveWindow(
 ): PixelWindow {
   const span = (axis: 0 | 1): [number, number] => {
     const from = start[axis] + position[axis] * jump[axis];
-    return [Math.min(Math.max(0, from), image[axis]), Math.max(0, Math.min(image[axis], from + size[axis]))];
+    const to = Math.ceil(from + size[axis]); // Behind a transposed convolution neighbours lie fractions of a pixel apart.
+    return [Math.min(Math.max(0, Math.floor(from)), image[axis]), Math.max(0, Math.min(image[axis], to))];
   };
   const [[top, bottom], [left, right]] = [span(0), span(1)];
   return { top, left, height: Math.max(0, bottom - top), width: Math.max(0, right - left) };

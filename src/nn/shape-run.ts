@@ -7,8 +7,9 @@ import { noGrad } from '../autograd/tape.ts';
 import { type Shape, sizeOf } from '../devices/shape.ts';
 import { tidy } from '../tensor/lifetime.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import { fieldIn, type ReceptiveField } from './field-arithmetic.ts';
 import { withStandIns } from './parameter.ts';
-import { type CostListener, type ReceptiveField, ShapeDevice } from './shape-device.ts';
+import { type CostListener, ShapeDevice } from './shape-device.ts';
 import { collect } from './tracing.ts';
 
 /** What is needed of a module. */
@@ -50,7 +51,7 @@ export function runOnShapes(
       return new Map(
         [...found].map(([path, { shape, storage }]) => [
           path,
-          { shape: shape.slice(1), field: device.fieldOf(storage)! },
+          { shape: shape.slice(1), field: fieldIn(shape, device.fieldOf(storage)!) },
         ]),
       );
     });

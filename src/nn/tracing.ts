@@ -2,7 +2,7 @@
  * Which inner nodes of a model are being watched. While a trace is running, every module call reports its output here,
  * and modules that would fuse over a watched node compute it separately instead.
  */
-import { share } from '../autograd/tape.ts';
+import { aliasAsOfNow } from '../autograd/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 interface Trace {
@@ -20,7 +20,7 @@ export function isTraced(path: string): boolean {
 /** Hands the output of the module at `path` to whoever wants it. */
 export function report(path: string, output: Tensor): void {
   for (const { wanted, found } of traces) {
-    if (wanted === 'all' || wanted.has(path)) found.set(path, share(output));
+    if (wanted === 'all' || wanted.has(path)) found.set(path, aliasAsOfNow(output, 'trace'));
   }
 }
 

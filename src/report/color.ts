@@ -61,3 +61,10 @@ export const grey: ColorMap = colorMap([
   [0, 0, 0],
   [255, 255, 255],
 ]);
+
+/**
+ * Colours that keep apart for people who see no red or no green, and stand out from white and from near-black; after
+ * M. Okabe, K. Ito: Color universal design, 2008, the blue made lighter for dark pages.
+ */
+export const SERIES_COLORS = ['#2f7fc1', '#d55e00', '#009e73', '#b5679b', '#a08000', '#56b4e9', '#8a8d91'] as const;
+export const [BLUE, ORANGE] = SERIES_COLORS;

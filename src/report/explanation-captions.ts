@@ -54,27 +54,6 @@ export function fitLines(attribution: Pick<Attribution, 'method'>, image: number
   ];
 }
 
-/** How well LIME's linear models fit, image by image. */
-export interface LimeFit {
-  readonly r2: readonly number[];
-  readonly probability: readonly number[];
-  readonly localPrediction: readonly number[];
-  /** Share of altered images taken for another class. */
-  readonly changed: readonly number[];
-}
-
-/** The figures that belong to every LIME explanation, as plain data; undefined for other methods. */
-export function limeFit(attribution: Pick<Attribution, 'method'>): LimeFit | undefined {
-  if (!isLime(attribution)) return undefined;
-  const { explained, changed } = attribution;
-  return {
-    r2: explained.map(({ r2 }) => r2),
-    probability: explained.map(({ probability }) => probability),
-    localPrediction: explained.map(({ localPrediction }) => localPrediction),
-    changed: [...changed],
-  };
-}
-
 /**
  * The segments of each image, where a method explains by segments: superpixels, cells, a map of the caller's. Undefined for
  * all others, single pixels among them.
@@ -110,7 +89,7 @@ export function limeFitTable(
     kind: 'table',
     caption:
       'How far the linear models of LIME can be trusted. R² is the share of the probability’s variation over altered images ' +
-      'that the model accounts for; the local prediction should come close to the probability; where altering the image ' +
+      'that the model accounts for, each image judged by a fit to the others; the local prediction should come close to the probability; where altering the image ' +
       'hardly ever changed the class, there was little to learn from.',
     columns: ['image', 'explained', 'segments', 'R²', 'probability', 'local prediction', 'class changed'],
     rows: lime.explained.map(({ label, r2, probability, localPrediction }, i) => [

@@ -5,7 +5,8 @@
  */
 import * as Plot from '@observablehq/plot';
 import { UsageError } from '../devices/errors.ts';
-import { BLUE, figure, textWidth } from './figure.ts';
+import { BLUE } from './color.ts';
+import { figure, textWidth } from './figure.ts';
 
 export interface HeatCell {
   readonly row: string;

@@ -5,6 +5,7 @@
  * refused, since figures are pasted as they are.
  */
 import { UsageError } from '../devices/errors.ts';
+import { plainLines } from '../devices/plain-text.ts';
 import { STYLE } from './html.style.ts';
 
 /** A paragraph, or a few separated by empty lines. */
@@ -187,9 +188,12 @@ function image(png: Uint8Array, alt: string, attributes: string): string {
   return `<img src="data:image/png;base64,${base64(png)}" alt="${escapeHtml(alt)}"${attributes}>`;
 }
 
-/** Text made safe for element contents and for attributes in double or single quotes. */
+/**
+ * Text made safe for element contents and for attributes in double or single quotes. Control characters and those that turn
+ * the direction of writing are written out, so that a file's name is shown as it is.
+ */
 export function escapeHtml(text: string): string {
-  return text
+  return plainLines(text)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')

@@ -4,7 +4,6 @@ export * from './confusion-matrix.ts';
 export * from './exciting-sheet.ts';
 export * from './explanation-captions.ts';
 export * from './explanation-sheet.ts';
-export { BLUE, type FigureOptions, figure, type LegendEntry, ORANGE, SERIES_COLORS } from './figure.ts';
 export * from './heat-table.ts';
 export * from './html.ts';
 export * from './image-sheet.ts';

@@ -5,7 +5,8 @@
 import * as Plot from '@observablehq/plot';
 import { UsageError } from '../devices/errors.ts';
 import { type ClassMetrics, wilsonInterval } from '../train/metrics.ts';
-import { figure, SERIES_COLORS, textWidth } from './figure.ts';
+import { SERIES_COLORS } from './color.ts';
+import { figure, textWidth } from './figure.ts';
 
 /** One bar. */
 export interface IntervalBar {

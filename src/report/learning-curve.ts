@@ -4,7 +4,8 @@
  */
 import * as Plot from '@observablehq/plot';
 import { UsageError } from '../devices/errors.ts';
-import { BLUE, figure, ORANGE, wholeTicks } from './figure.ts';
+import { BLUE, ORANGE } from './color.ts';
+import { figure, wholeTicks } from './figure.ts';
 
 /** One epoch; what was not measured is left out. Accuracies are shares in [0, 1]. */
 export interface EpochRow {

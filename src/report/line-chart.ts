@@ -4,7 +4,8 @@
  */
 import * as Plot from '@observablehq/plot';
 import { UsageError } from '../devices/errors.ts';
-import { figure, SERIES_COLORS } from './figure.ts';
+import { SERIES_COLORS } from './color.ts';
+import { figure } from './figure.ts';
 
 export interface Series {
   name: string;

@@ -48,6 +48,17 @@ export function profileLines(entries: readonly JudgedEntry[], steps: number): st
   return alignedLines(rows, [false, false, true, true, true, true, true, ...(isJudged ? [true] : []), false]);
 }
 
+/** Which kernels read subnormal numbers enough to be slowed by them, a sentence each. */
+export function subnormalLines(entries: readonly ProfileEntry[]): string[] {
+  return entries
+    .filter(({ subnormals = 0 }) => subnormals >= 0.01)
+    .map(
+      ({ kernel, subnormals = 0 }) =>
+        `${kernel}: ${(100 * subnormals).toFixed(0)} % of the numbers in an input are below 1.2e-38 (subnormal), with which ` +
+        'some processors compute up to a hundred times slower; larger weights, or inputs in another unit, avoid them.',
+    );
+}
+
 function shareOfRoof(entries: readonly JudgedEntry[]): string {
   const sum = (of: (entry: JudgedEntry) => number) => entries.reduce((total, entry) => total + of(entry), 0);
   const allowed = sum(({ roof }) => roof?.milliseconds ?? 0);

@@ -5,7 +5,8 @@
 import * as Plot from '@observablehq/plot';
 import { UsageError } from '../devices/errors.ts';
 import { expectedCalibrationError, type ReliabilityBin } from '../train/calibration.ts';
-import { BLUE, figure, ORANGE } from './figure.ts';
+import { BLUE, ORANGE } from './color.ts';
+import { figure } from './figure.ts';
 
 /** Draws a reliability table (see `reliabilityTable`) with its expected calibration error. */
 export function reliabilityDiagram(table: readonly ReliabilityBin[], { title = 'Reliability' } = {}): string {

@@ -6,7 +6,8 @@
  */
 import * as Plot from '@observablehq/plot';
 import { UsageError } from '../devices/errors.ts';
-import { figure, SERIES_COLORS, textWidth } from './figure.ts';
+import { SERIES_COLORS } from './color.ts';
+import { figure, textWidth } from './figure.ts';
 import { type Box, placeLabels } from './label-placement.ts';
 import { threeDigits } from './text-table.ts';
 

@@ -4,8 +4,8 @@ import { allocateHost, type DType, dtypeOf, type TypedArray } from '../devices/d
 import { DTypeError, ShapeError, UsageError } from '../devices/errors.ts';
 import { checkShape, formatShape, type Shape, sizeOf } from '../devices/shape.ts';
 import { fill } from '../kernels/elementwise/index.ts';
-import { parameterNumber } from '../kernels/parameter-number.ts';
 import { PhiloxStream } from '../kernels/random/philox.ts';
+import { checkNormal, uniformIn, uniformRange } from '../kernels/random/range.ts';
 import { getDevice } from './current-device.ts';
 import { type NestedArray, Tensor } from './tensor.ts';
 
@@ -77,7 +77,7 @@ export function scalar(value: number, options: CreationOptions = {}): Tensor {
 /** `value` everywhere. Throws DTypeError when it is none of an integer `dtype`. */
 export function full(shape: Shape, value: number, options: CreationOptions = {}): Tensor {
   const { dtype = 'float32', device = getDevice() } = options;
-  const params = { value: parameterNumber(value), shape, dtype };
+  const params = { value, shape, dtype };
   fill.infer([], params);
   const storage = device.allocate(sizeOf(shape), dtype);
   device.run(fill, [], [{ storage, shape }], params);
@@ -127,18 +127,31 @@ export interface RandomOptions extends CreationOptions {
 /**
  * Normal values, drawn on the host in float64 and rounded once, so that every device gets the same bits (device `log` and
  * `cos` differ in up to half of all values: measured).
+ * @throws UsageError when mean or std is not finite, std is negative, or values would leave float32
  */
 export function randomNormal(shape: Shape, options: RandomOptions & { mean?: number; std?: number }): Tensor {
   const { mean = 0, std = 1, seed, stream = 0 } = options;
+  checkRandom('randomNormal', shape, options);
+  checkNormal('randomNormal', mean, std);
   const source = new PhiloxStream(seed, stream);
   const values = Float32Array.from({ length: sizeOf(shape) }, () => mean + std * source.normal());
   return tensor(values, shape, { ...options, dtype: 'float32' });
 }
 
-/** Uniform values in [low, high), the same bits on every device. */
+/**
+ * Uniform values in [low, high), the same bits on every device; `low` everywhere where both are one.
+ * @throws UsageError when a bound is no finite float32, `high` is below `low`, or no float32 lies between them
+ */
 export function randomUniform(shape: Shape, options: RandomOptions & { low?: number; high?: number }): Tensor {
   const { low = 0, high = 1, seed, stream = 0 } = options;
+  checkRandom('randomUniform', shape, options);
+  const range = uniformRange('randomUniform', low, high);
   const source = new PhiloxStream(seed, stream);
-  const values = Float32Array.from({ length: sizeOf(shape) }, () => low + (high - low) * source.uniform());
+  const values = Float32Array.from({ length: sizeOf(shape) }, () => uniformIn(range, source.uniform()));
   return tensor(values, shape, { ...options, dtype: 'float32' });
+}
+
+function checkRandom(what: string, shape: Shape, { dtype = 'float32' }: RandomOptions): void {
+  checkShape(shape, what);
+  if (dtype !== 'float32') throw new DTypeError(`${what}: random numbers are float32, not ${dtype}; cast them.`);
 }

@@ -1,7 +1,9 @@
 /**
  * A tensor is a shape over a storage on a device, plus (privately) its place on the autograd tape. It is a value: no
- * operation changes or consumes it. Storage is shared and reference counted, so `dispose` only lets go of this tensor's
- * share; a finalizer does the same for tensors that are dropped without it.
+ * operation changes or consumes it. Only parameters, running statistics and what a device is told to write change in
+ * place; a tensor that shares their memory (`detach`, `reshape`) says so when it is read afterwards, see
+ * devices/versions.ts. Storage is shared and reference counted, so `dispose` only lets go of this tensor's share; a
+ * finalizer does the same for tensors that are dropped without it.
  */
 import type { Device, Operand } from '../devices/device.ts';
 import type { DType, TypedArray } from '../devices/dtype.ts';
@@ -16,18 +18,34 @@ export interface GraphNode {
   release(): void;
 }
 
+/** Why a tensor may hold NaN: asked when a read finds one, since looking any earlier would wait for the device. */
+export interface NaNExplanation {
+  /** The error to throw, or undefined where the NaN has another reason. */
+  find(): Promise<Error | undefined>;
+  /** Lets go of what `find` needs. */
+  release(): void;
+}
+
 interface Holdings {
   readonly storage: Storage;
   node: GraphNode | undefined;
+  explanation?: NaNExplanation;
+}
+
+function releaseHoldings({ storage, node, explanation }: Holdings): void {
+  node?.release();
+  // A destroyed device has dropped its memory already.
+  if (storage.allocation.references > 0) {
+    release(storage);
+    explanation?.release();
+  }
 }
 
 let liveTensors = 0;
 
 const abandoned = new FinalizationRegistry<Holdings>(holdings => {
   liveTensors--;
-  holdings.node?.release();
-  // A destroyed device has dropped its memory already.
-  if (holdings.storage.allocation.references > 0) release(holdings.storage);
+  releaseHoldings(holdings);
 });
 
 /** Nested arrays of numbers, as deep as the tensor's rank. */
@@ -78,12 +96,22 @@ export class Tensor extends Disposable implements Operand {
     this.#holdings.node = node;
   }
 
+  /** Takes over `explanation`, which reads ask when they find NaN in this tensor. */
+  explainNaN(explanation: NaNExplanation): this {
+    this.#holdings.explanation?.release();
+    this.#holdings.explanation = explanation;
+    return this;
+  }
+
   /**
    * The values, row-major, once all work they depend on is done. float32 gives a Float32Array (on the reference device a
-   * Float64Array). Throws what went wrong on the device.
+   * Float64Array). Throws what went wrong on the device, what explains a NaN where the operation knows (labels that do not
+   * exist), and UsageError for a tensor that shares memory which has been overwritten since (`clone` keeps a copy).
    */
   data(): Promise<TypedArray> {
-    return this.device.read(this.storage);
+    const reading = this.device.read(this.storage);
+    const { explanation } = this.#holdings;
+    return explanation ? reading.then(values => explained(values, explanation)) : reading;
   }
 
   /** The value of a tensor with one element. */
@@ -110,14 +138,20 @@ export class Tensor extends Disposable implements Operand {
     this.#disposed = true;
     liveTensors--;
     abandoned.unregister(this);
-    this.#holdings.node?.release();
+    releaseHoldings(this.#holdings);
     this.#holdings.node = undefined;
-    if (this.#holdings.storage.allocation.references > 0) release(this.#holdings.storage);
   }
 
   override toString(): string {
     return `Tensor(${formatShape(this.shape)}, ${this.dtype}, ${this.device.kind})`;
   }
+}
+
+async function explained(values: TypedArray, explanation: NaNExplanation): Promise<TypedArray> {
+  if (!values.some(Number.isNaN)) return values;
+  const error = await explanation.find();
+  if (error) throw error;
+  return values;
 }
 
 /** How many tensors exist that have neither been disposed nor collected. */

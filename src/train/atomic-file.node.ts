@@ -2,7 +2,8 @@
  * Files that are either whole or not there. What is written goes to a temporary name beside the target, is flushed to the
  * disk, and takes the target's name in one step; a process killed at any moment leaves the file as it was before.
  */
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DataError } from '../devices/errors.ts';
 
@@ -29,9 +30,14 @@ export async function writeFileAtomically(path: string, contents: string | Uint8
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    throw new DataError(`${path} cannot be written (${(error as NodeJS.ErrnoException).code ?? error}).`);
+    throw unwritable(path, error);
   }
   await flushDirectory(directory);
+}
+
+/** The sentence for a file or folder that cannot be written, with the system's reason. */
+export function unwritable(path: string, error: unknown): DataError {
+  return new DataError(`${path} cannot be written (${(error as NodeJS.ErrnoException).code ?? error}).`);
 }
 
 /** The new name must survive a power cut too; not every system lets a directory be opened for that. */
@@ -46,6 +52,19 @@ async function flushDirectory(directory: string): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EISDIR' && code !== 'EPERM' && code !== 'EINVAL' && code !== 'EACCES') throw error;
+  }
+}
+
+/**
+ * Makes a folder where it lacks, before hours of work end with a file that cannot be written into it.
+ * @throws DataError that names the folder and the system's reason
+ */
+export async function ensureWritable(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    throw unwritable(folder, error);
   }
 }
 

@@ -150,7 +150,8 @@ export function beta(alpha: number, random: PhiloxStream): number {
 
 /** Gamma(shape, 1) (Marsaglia and Tsang: A simple method for generating gamma variables, 2000). */
 function gamma(shape: number, random: PhiloxStream): number {
-  if (shape < 1) return gamma(shape + 1, random) * random.uniform() ** (1 / shape);
+  // Not by `**`, whose last bit depends on the engine's version.
+  if (shape < 1) return gamma(shape + 1, random) * Math.exp(Math.log(random.uniform()) / shape);
   const d = shape - 1 / 3;
   for (;;) {
     const x = random.normal();

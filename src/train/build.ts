@@ -23,8 +23,20 @@ export interface Trainee {
 /** A freshly initialised model with what its recipe needs to train it. */
 export function buildTrainee(spec: ModelSpec, recipe: Recipe, device: Device, seed: number): Trainee {
   const model = buildModel(spec).initialize({ device, seed });
-  const optimizer = buildOptimizer(model, recipe);
-  const ema = recipe.ema > 0 ? new ExponentialMovingAverage(model, recipe.ema) : undefined;
+  let optimizer: Optimizer | undefined;
+  let ema: ExponentialMovingAverage | undefined;
+  try {
+    optimizer = buildOptimizer(model, recipe);
+    ema = recipe.ema > 0 ? new ExponentialMovingAverage(model, recipe.ema) : undefined;
+  } catch (error) {
+    optimizer?.dispose();
+    model.dispose();
+    throw error;
+  }
+  return trainee(model, optimizer, ema);
+}
+
+function trainee(model: Module, optimizer: Optimizer, ema: ExponentialMovingAverage | undefined): Trainee {
   return {
     model,
     optimizer,

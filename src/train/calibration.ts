@@ -9,7 +9,8 @@ import { UsageError } from '../devices/errors.ts';
 import {
   checkProbabilities,
   classCount,
-  logSumExp,
+  greatest,
+  logSumExpBelow,
   negativeLogLikelihood,
   predictedClasses,
   type Scores,
@@ -43,7 +44,7 @@ export function reliabilityTable(probabilities: Scores, labels: ArrayLike<number
   const hits = new Float64Array(bins);
   for (let image = 0; image < labels.length; image++) {
     const confidence = probabilities[image * classes + predicted[image]];
-    const bin = Math.min(bins - 1, Math.max(0, Math.ceil(confidence * bins) - 1));
+    const bin = binOf(confidence, bins);
     counts[bin]++;
     confidences[bin] += confidence;
     if (predicted[image] === labels[image]) hits[bin]++;
@@ -57,14 +58,31 @@ export function reliabilityTable(probabilities: Scores, labels: ArrayLike<number
   }));
 }
 
-/** Expected calibration error: the gaps of a reliability table, weighted by how many images each bin holds. */
+/**
+ * The bin whose low < confidence <= high, by the very edges that the table names: confidence x bins may round across one. A
+ * confidence that rounding has left a little above 1 belongs to the last bin.
+ */
+function binOf(confidence: number, bins: number): number {
+  let bin = Math.min(bins - 1, Math.max(0, Math.ceil(confidence * bins) - 1));
+  while (bin > 0 && confidence <= bin / bins) bin--;
+  while (bin < bins - 1 && confidence > (bin + 1) / bins) bin++;
+  return bin;
+}
+
+/**
+ * Expected calibration error: the gaps of a reliability table, weighted by how many images each bin holds.
+ * @throws UsageError for a table without images, or with a number of them that is none
+ */
 export function expectedCalibrationError(table: readonly ReliabilityBin[]): number {
   let images = 0;
   let gaps = 0;
   for (const bin of table) {
+    if (!(Number.isInteger(bin.count) && bin.count >= 0))
+      throw new UsageError(`A bin of a reliability table holds a whole number of images, not ${bin.count}.`);
     images += bin.count;
     if (bin.confidence !== null && bin.accuracy !== null) gaps += bin.count * Math.abs(bin.accuracy - bin.confidence);
   }
+  if (images === 0) throw new UsageError('There are no images in the reliability table.');
   return gaps / images;
 }
 
@@ -75,39 +93,84 @@ export interface TemperatureFit {
   nllBefore: number;
   nllAfter: number;
   iterations: number;
-  /** The best temperature lies outside the range searched: every image is right, or the logits are worse than chance. */
+  /** No temperature is the best: the colder (or the hotter) the better. `temperature` is then a limit, not a minimum. */
   atLimit: boolean;
+  /** In one sentence, why there is no best temperature. */
+  reason?: string;
 }
 
-/** The range that `fitTemperature` searches. */
+/**
+ * Where `fitTemperature` looks first, and what it gives where no temperature is the best (in logits that span more than 20, or
+ * less than 2, the limits move along).
+ */
 export const TEMPERATURE_RANGE: readonly [number, number] = [0.02, 50];
 
+/** What the bracket grows by, from step to step, where the best temperature lies outside the range. */
+const GROWTH = 16;
+
 /**
- * Finds the temperature T that minimises the negative log-likelihood of softmax(logits / T).
+ * Finds the temperature T that minimises the negative log-likelihood of softmax(logits / T), in whatever unit the logits are.
  *
  * In beta = 1 / T the loss is convex: its slope is the mean of E_p[z] - z_label and its curvature the mean of Var_p[z].
- * Newton's steps in float64, kept inside a bracket that every slope narrows (a step that leaves it is a bisection).
+ * Newton's steps in float64, kept inside a bracket that every slope narrows (a step that leaves it is a bisection). There is a
+ * best beta above 0 unless the slope at 0 already rises (the mean label's logit is not above the mean logit: worse than chance,
+ * the hotter the better) or never does (every label has the greatest logit of its image: the colder the better). Logits that
+ * are the same for every class have the same loss at every temperature, which stays 1.
  *
  * @param logits `[N, C]` of images the model was not trained on
  * @param labels `[N]`
  */
 export function fitTemperature(logits: Scores, labels: ArrayLike<number>): TemperatureFit {
   const classes = classCount(logits, labels);
-  const [coldest, hottest] = TEMPERATURE_RANGE;
   const nllBefore = negativeLogLikelihood(logits, labels);
-  const result = (beta: number, iterations: number, atLimit: boolean): TemperatureFit => ({
+  const { span, unit } = spanOf(logits, classes);
+  if (span > 0 && unit !== 1) {
+    // Below each image's greatest, in units in which squares are within float64; temperatures are in the logits' own unit.
+    const scaled = Float64Array.from(logits, (logit, at) => {
+      const most = greatest(logits, at - (at % classes), classes);
+      return span === Number.POSITIVE_INFINITY ? logit / unit - most / unit : (logit - most) / unit;
+    });
+    const fit = fitTemperature(scaled, labels);
+    return { ...fit, temperature: fit.temperature * unit, nllBefore };
+  }
+  const result = (beta: number, iterations: number, reason?: string): TemperatureFit => ({
     temperature: 1 / beta,
     nllBefore,
     nllAfter: negativeLogLikelihood(logits, labels, 1 / beta),
     iterations,
-    atLimit,
+    atLimit: reason !== undefined,
+    ...(reason !== undefined && { reason }),
   });
+  if (span === 0) return result(1, 0);
 
+  const [coldest, hottest] = TEMPERATURE_RANGE;
+  const slopeAt = (beta: number): number => slopeAndCurvature(logits, labels, classes, beta).slope;
   let low = 1 / hottest;
   let high = 1 / coldest;
-  if (slopeAndCurvature(logits, labels, classes, low).slope >= 0) return result(low, 1, true);
-  if (slopeAndCurvature(logits, labels, classes, high).slope <= 0) return result(high, 2, true);
   let beta = 1;
+  let iterations = 0;
+  if (slopeAt(low) >= 0) {
+    const hot = 1 / Math.max(hottest, 2.5 * span);
+    const reason = 'The logits say less of the labels than chance: the hotter the better.';
+    if (!(slopeAt(0) < 0)) return result(hot, 1, reason);
+    while (slopeAt(low) >= 0) {
+      [low, high] = [low / GROWTH, low];
+      // So near to the slope of 0 that rounding decides.
+      if (++iterations === 200) return result(hot, iterations, reason);
+    }
+    beta = (low + high) / 2;
+  } else if (slopeAt(high) <= 0) {
+    const cold = 1 / Math.min(coldest, span / 100);
+    if (isEveryLabelGreatest(logits, labels, classes)) {
+      return result(cold, 2, 'Every label has the greatest logit of its image: the colder the better.');
+    }
+    while (slopeAt(high) <= 0) {
+      [low, high] = [high, high * GROWTH];
+      if (++iterations === 200)
+        return result(cold, iterations, 'Nearly every label has the greatest logit: the colder the better.');
+    }
+    beta = (low + high) / 2;
+  }
   for (let iteration = 1; ; iteration++) {
     const { slope, curvature } = slopeAndCurvature(logits, labels, classes, beta);
     if (slope < 0) low = beta;
@@ -116,8 +179,33 @@ export function fitTemperature(logits: Scores, labels: ArrayLike<number>): Tempe
     if (!(next >= low && next <= high)) next = (low + high) / 2;
     const moved = Math.abs(next - beta);
     beta = next;
-    if (moved <= 1e-10 * beta || iteration === 200) return result(beta, iteration, false);
+    if (moved <= 1e-10 * beta || iteration === 200) return result(beta, iterations + iteration);
   }
+}
+
+/** The largest difference of two logits of an image, and a power of two to divide logits by where squares leave float64. */
+function spanOf(logits: Scores, classes: number): { span: number; unit: number } {
+  let span = 0;
+  let largest = 0;
+  for (let start = 0; start < logits.length; start += classes) {
+    const most = greatest(logits, start, classes);
+    for (let c = 0; c < classes; c++) {
+      span = Math.max(span, most - logits[start + c]);
+      largest = Math.max(largest, Math.abs(logits[start + c]));
+    }
+  }
+  const isSquarable = largest < 2 ** 400 && (span === 0 || span > 2 ** -400);
+  return {
+    span,
+    unit: isSquarable ? 1 : 2 ** Math.floor(Math.log2(span === Number.POSITIVE_INFINITY ? largest : span)),
+  };
+}
+
+function isEveryLabelGreatest(logits: Scores, labels: ArrayLike<number>, classes: number): boolean {
+  for (let image = 0; image < labels.length; image++) {
+    if (logits[image * classes + labels[image]] < greatest(logits, image * classes, classes)) return false;
+  }
+  return true;
 }
 
 /** First and second derivative of the mean negative log-likelihood with respect to beta = 1 / temperature. */
@@ -131,14 +219,16 @@ function slopeAndCurvature(
   let curvature = 0;
   for (let image = 0; image < labels.length; image++) {
     const start = image * classes;
-    const total = logSumExp(logits, start, classes, beta);
+    const most = greatest(logits, start, classes);
+    const total = logSumExpBelow(logits, start, classes, most, beta);
+    const share = (c: number): number => Math.exp((logits[start + c] - most) * beta - total);
     const own = logits[start + labels[image]];
     let mean = 0;
-    for (let c = 0; c < classes; c++) mean += Math.exp(logits[start + c] * beta - total) * (logits[start + c] - own);
+    for (let c = 0; c < classes; c++) mean += share(c) * (logits[start + c] - own);
     let variance = 0;
     for (let c = 0; c < classes; c++) {
       const distance = logits[start + c] - own - mean;
-      variance += Math.exp(logits[start + c] * beta - total) * distance * distance;
+      variance += share(c) * distance * distance;
     }
     slope += mean;
     curvature += variance;

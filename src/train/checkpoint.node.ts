@@ -1,7 +1,8 @@
 /** Checkpoints as files: written to a temporary name and renamed, so a killed process leaves the last good one. */
 import { readFile } from 'node:fs/promises';
+import type { Device } from '../devices/device.ts';
 import { CheckpointError } from '../devices/errors.ts';
-import type { Module } from '../nn/index.ts';
+import { buildModel, type Module } from '../nn/index.ts';
 import { writeFileAtomically } from './atomic-file.node.ts';
 import {
   type CheckpointInfo,
@@ -44,4 +45,20 @@ export async function readCheckpointInfo(path: string): Promise<CheckpointInfo> 
 /** Puts the checkpoint at `path` (or `pretrained:NAME`) into a model; see restoreCheckpoint. */
 export async function loadCheckpoint(path: string, model: Module, state: TrainingState = {}): Promise<CheckpointInfo> {
   return restoreCheckpoint(await readBytes(path), path, model, state);
+}
+
+/**
+ * The model that the checkpoint at `path` (or `pretrained:NAME`) holds, on a device. The caller disposes it.
+ * @throws CheckpointError in one sentence
+ */
+export async function loadModel(path: string, device: Device): Promise<{ model: Module; info: CheckpointInfo }> {
+  const info = await readCheckpointInfo(path);
+  const model = buildModel(info.model).initialize({ device });
+  try {
+    await loadCheckpoint(path, model);
+    return { model, info };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
 }

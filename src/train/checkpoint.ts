@@ -1,41 +1,26 @@
 /**
  * What a checkpoint holds, as safetensors: parameters and buffers under their names, optimizer state and averages over
  * the whole arena, counted random states, and in the metadata everything else that a resumed run needs to continue bit for
- * bit. Reading and writing files is the business of `checkpoint.node.ts`.
+ * bit. Values are kept as the device has them: float64 (F64) of the reference device, float32 (F32) of all others; each
+ * device takes either. Reading and writing files is the business of `checkpoint.node.ts`.
  */
+import { showValue } from '../devices/checks.ts';
+import type { TypedArray } from '../devices/dtype.ts';
 import { CheckpointError } from '../devices/errors.ts';
+import { plainText } from '../devices/plain-text.ts';
 import { formatShape, sameShape } from '../devices/shape.ts';
+import type { Storage } from '../devices/storage.ts';
 import { parseSafetensors, type SafetensorsFile, serializeSafetensors } from '../interop/safetensors.ts';
-import { Dropout, type ExponentialMovingAverage, type ModelSpec, type Module, type Optimizer } from '../nn/index.ts';
+import { Dropout, type ExponentialMovingAverage, type Module, type Optimizer } from '../nn/index.ts';
+import { type CheckpointInfo, checkDeclaredModel, optimizerStepsOf, parseCheckpointInfo } from './checkpoint-info.ts';
 
-/** Where a training run stands. */
-export interface TrainingPosition {
-  readonly epoch: number;
-  /** Batches of this epoch that are done. */
-  readonly batch: number;
-  /** Steps since the start. */
-  readonly step: number;
-}
-
-/** The plain part of a checkpoint. */
-export interface CheckpointInfo {
-  readonly model: ModelSpec;
-  /** Device and adapter on which it was made. */
-  readonly device: string;
-  readonly adapter: string;
-  readonly seed: number;
-  /** The run's options, to resume it. */
-  readonly options?: unknown;
-  readonly position?: TrainingPosition;
-  readonly history?: unknown;
-  /** Results known when it was written, e.g. test accuracy. */
-  readonly results?: unknown;
-}
+export type { CheckpointInfo, TrainingPosition } from './checkpoint-info.ts';
 
 const FORMAT = 'weft-checkpoint-1';
 const OPTIMIZER = 'optimizer.';
 const AVERAGE = 'average.';
 const RANDOM = 'random.';
+const PARAMETER_STEPS = `${OPTIMIZER}steps`;
 
 export interface TrainingState {
   readonly optimizer?: Optimizer;
@@ -49,19 +34,21 @@ export async function encodeCheckpoint(
   { optimizer, ema }: TrainingState = {},
 ): Promise<Uint8Array> {
   const { device } = model;
-  const arrays: [string, { shape: readonly number[]; data: Float32Array | Uint32Array }][] = [];
+  const arrays: [string, { shape: readonly number[]; data: Float32Array | Float64Array | Uint32Array }][] = [];
   for (const [name, { value }] of [...model.namedParameters(), ...model.namedBuffers()]) {
-    arrays.push([name, { shape: value.shape, data: Float32Array.from(await value.data()) }]);
+    arrays.push([name, { shape: value.shape, data: asKept(await value.data()) }]);
   }
   const add = async (name: string, storage: Parameters<typeof device.read>[0]): Promise<void> => {
-    arrays.push([name, { shape: [storage.length], data: Float32Array.from(await device.read(storage)) }]);
+    arrays.push([name, { shape: [storage.length], data: asKept(await device.read(storage)) }]);
   };
   if (optimizer) for (const [i, storage] of optimizer.stateArrays.entries()) await add(`${OPTIMIZER}${i}`, storage);
-  if (ema) {
-    await add(`${AVERAGE}values`, ema.values);
-    await add(`${AVERAGE}state`, ema.state);
-  }
+  if (ema) for (const [key, storage] of averagesOf(ema)) await add(key, storage);
   if (optimizer) {
+    const { parameterSteps, stepCount } = optimizer;
+    // Parameters that were frozen or not reached for a while are behind the others.
+    if (parameterSteps.some(steps => steps !== stepCount)) {
+      arrays.push([PARAMETER_STEPS, { shape: [parameterSteps.length], data: parameterSteps }]);
+    }
     for (const dropout of dropouts(model)) {
       const words = await dropout.state(device).data();
       arrays.push([`${RANDOM}${dropout.path}`, { shape: [4], data: Uint32Array.from(words) }]);
@@ -69,6 +56,11 @@ export async function encodeCheckpoint(
   }
   const plain = { format: FORMAT, info: JSON.stringify(info), optimizerSteps: String(optimizer?.stepCount ?? 0) };
   return serializeSafetensors(arrays, { ...plain, checksum: checksumOf(new Map(arrays), plain) });
+}
+
+/** Numbers of a device as a checkpoint keeps them: none is rounded. */
+function asKept(values: TypedArray): Float32Array | Float64Array {
+  return values instanceof Float64Array ? values : Float32Array.from(values);
 }
 
 /**
@@ -93,27 +85,41 @@ function checksumOf(
   return (hash >>> 0).toString(16).padStart(8, '0');
 }
 
+const averagesOf = ({ values, state, updates }: ExponentialMovingAverage): [string, Storage][] => [
+  [`${AVERAGE}values`, values],
+  [`${AVERAGE}state`, state],
+  ...(updates ? [[`${AVERAGE}updates`, updates] as [string, Storage]] : []),
+];
+
+/** Whether an array of a checkpoint belongs to the training and not to the model. */
+export const isTrainingArray = (key: string): boolean =>
+  [OPTIMIZER, AVERAGE, RANDOM].some(prefix => key.startsWith(prefix));
+
 const dropouts = (model: Module): Dropout[] => model.modules().filter(module => module instanceof Dropout);
 
 /**
  * The plain part of a checkpoint.
  * @param name file name, for messages
- * @throws CheckpointError in one sentence when the bytes are damaged or not a checkpoint
+ * @throws CheckpointError in one sentence when the bytes are damaged or not a checkpoint, or its model is not the one whose
+ *   values it holds
  */
 export function checkpointInfo(bytes: Uint8Array, name: string): CheckpointInfo {
-  return readCheckpoint(bytes, name).info;
+  const { tensors, info } = readCheckpoint(bytes, name);
+  checkDeclaredModel(info.model, tensors, name, isTrainingArray);
+  return info;
 }
 
-function readCheckpoint(bytes: Uint8Array, name: string): SafetensorsFile & { readonly info: CheckpointInfo } {
+/** Everything a checkpoint holds; see checkpointInfo. */
+export function readCheckpoint(bytes: Uint8Array, name: string): SafetensorsFile & { readonly info: CheckpointInfo } {
   const file = parseSafetensors(bytes, name);
   const { tensors, metadata } = file;
   if (metadata.format !== FORMAT) {
     throw new CheckpointError(`${name} is a safetensors file, but not a checkpoint of this program (${FORMAT}).`);
   }
-  if (metadata.checksum !== checksumOf(tensors, metadata)) {
+  if (metadata.info === undefined || metadata.checksum !== checksumOf(tensors, metadata)) {
     throw new CheckpointError(`${name} is damaged: its contents do not have the checksum they were written with.`);
   }
-  return { ...file, info: JSON.parse(metadata.info) as CheckpointInfo };
+  return { ...file, info: parseCheckpointInfo(metadata, name) };
 }
 
 /**
@@ -128,31 +134,34 @@ export function restoreCheckpoint(
 ): CheckpointInfo {
   const { tensors, metadata, info } = readCheckpoint(bytes, name);
   const owned = [...model.namedParameters(), ...model.namedBuffers()];
-  const find = (key: string, shape: readonly number[]): Float32Array | Uint32Array => {
+  const { arena, device } = model;
+  /** The values of an array, as wide as the device takes them. */
+  const find = (key: string, shape: readonly number[]): Float32Array | Float64Array | Uint32Array => {
     const found = tensors.get(key);
     if (!found) throw new CheckpointError(`${name} is a checkpoint of another model: it has no "${key}".`);
     if (!sameShape(found.shape, shape)) {
       throw new CheckpointError(
-        `${name} is a checkpoint of another model: "${key}" is ${formatShape(found.shape)}, not ${formatShape(shape)}.`,
+        `${name} is a checkpoint of another model: "${key}" is ${showValue(found.shape)}, not ${formatShape(shape)}.`,
       );
     }
-    return found.data as Float32Array | Uint32Array;
+    const { data, dtype } = found;
+    if (data instanceof Float64Array) return device.kind === 'reference' ? data : Float32Array.from(data);
+    if (data instanceof Float32Array || data instanceof Uint32Array) return data;
+    throw new CheckpointError(`${name} is no checkpoint that can be used: "${key}" holds ${dtype} values.`);
   };
-  const isTraining = (key: string) => [OPTIMIZER, AVERAGE, RANDOM].some(prefix => key.startsWith(prefix));
   const known = new Set(owned.map(([key]) => key));
   for (const key of tensors.keys()) {
-    if (!known.has(key) && !isTraining(key)) {
-      throw new CheckpointError(`${name} is a checkpoint of another model: this one has no "${key}".`);
+    if (!known.has(key) && !isTrainingArray(key)) {
+      throw new CheckpointError(`${name} is a checkpoint of another model: this one has no "${plainText(key)}".`);
     }
   }
   // Everything is looked up before anything is written, so a refusal leaves the model as it was.
   const writes: (() => void)[] = [];
-  const { arena, device } = model;
   for (const [key, { shape }] of owned) {
-    const values = find(key, shape) as Float32Array;
+    const values = find(key, shape) as Float32Array | Float64Array;
     writes.push(() => arena.write(key, values));
   }
-  const restore = (key: string, storage: Optimizer['stateArrays'][number]): void => {
+  const restore = (key: string, storage: Storage): void => {
     const values = find(key, [storage.length]);
     writes.push(() => device.write(storage, values));
   };
@@ -161,14 +170,14 @@ export function restoreCheckpoint(
       restore(`${OPTIMIZER}${i}`, storage);
     });
     for (const dropout of dropouts(model)) restore(`${RANDOM}${dropout.path}`, dropout.state(device).storage);
+    const stepCount = optimizerStepsOf(metadata, name);
+    const steps = tensors.has(PARAMETER_STEPS) ? find(PARAMETER_STEPS, [arena.parameters.length]) : undefined;
     writes.push(() => {
-      optimizer.stepCount = Number(metadata.optimizerSteps);
+      if (steps) optimizer.parameterSteps = steps;
+      else optimizer.stepCount = stepCount;
     });
   }
-  if (ema) {
-    restore(`${AVERAGE}values`, ema.values);
-    restore(`${AVERAGE}state`, ema.state);
-  }
+  if (ema) for (const [key, storage] of averagesOf(ema)) restore(key, storage);
   for (const write of writes) write();
   return info;
 }

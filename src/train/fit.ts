@@ -7,256 +7,283 @@
 import { shuffledIndices } from '../data/batches.ts';
 import type { DeviceDataset } from '../data/device-dataset.ts';
 import { UsageError } from '../devices/errors.ts';
-import type { ExponentialMovingAverage, Module, Optimizer, Schedule } from '../nn/index.ts';
-import type { AugmentationOptions } from './augmentation.ts';
-import type { TrainingPosition } from './checkpoint.ts';
+import { giveWayIfDue } from '../devices/event-loop.ts';
+import type { Module, Optimizer } from '../nn/index.ts';
 import { predictLogits } from './evaluate.ts';
-import { type CaptureOutcome, RecordedStep } from './recorded-step.ts';
+import {
+  checkLabels,
+  type EpochPlan,
+  type EpochRecord,
+  type FitOptions,
+  type History,
+  planEpochs,
+  smoothingIn,
+} from './fit-options.ts';
+import { RecordedStep } from './recorded-step.ts';
+import type { CaptureOutcome } from './recorder.ts';
 import { negativeLogLikelihood, topKAccuracy } from './scores.ts';
 import { type StepResult, TrainingStep } from './step.ts';
-
-export interface FitOptions extends AugmentationOptions {
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly seed: number;
-  /** Factor of the optimizer's learning rate over the training. */
-  readonly schedule: Schedule;
-  /** Label smoothing. Default 0. */
-  readonly smoothing?: number;
-  /** Epochs after which it ends. Default: never. */
-  readonly smoothingEpochs?: number;
-  /** Which images of `data` to train on; default all. */
-  readonly trainIndices?: ArrayLike<number>;
-  /** Images held out, evaluated after each epoch. */
-  readonly validation?: { readonly data: DeviceDataset; readonly indices?: ArrayLike<number> };
-  /** Stop when the validation accuracy has not risen for this many epochs. */
-  readonly patience?: number;
-  readonly ema?: ExponentialMovingAverage;
-  /** Where to go on, and what had happened before. */
-  readonly resume?: { readonly position: TrainingPosition; readonly history: History };
-  readonly onProgress?: (progress: FitProgress) => void;
-  /** Record a step and replay it, where that can be done. Default true. */
-  readonly capture?: boolean;
-  /** Called once, when it is known whether steps are replayed, and if not, why. */
-  readonly onCapture?: (outcome: CaptureOutcome) => void;
-  /** See TrainingStep. */
-  readonly onGradients?: (step: number) => void;
-  /** Also call `onCheckpoint` after every so many steps. */
-  readonly checkpointEvery?: number;
-  /** Called after each epoch, every `checkpointEvery` steps, and when the signal stops the run between two steps. */
-  readonly onCheckpoint?: (event: CheckpointEvent) => Promise<void>;
-  /** Stops the run after the step at hand. */
-  readonly signal?: AbortSignal;
-}
-
-export interface EpochRecord {
-  readonly epoch: number;
-  readonly loss: number;
-  readonly accuracy: number;
-  readonly learningRate: number;
-  readonly validationLoss?: number;
-  readonly validationAccuracy?: number;
-  readonly seconds: number;
-}
-
-/** What a run has recorded: losses of every step, and a line per epoch. */
-export interface History {
-  readonly losses: number[];
-  readonly epochs: EpochRecord[];
-  /** Sums over the steps of the epoch at hand. */
-  partial: { loss: number; hits: number; seconds: number };
-}
-
-export interface FitProgress {
-  readonly epoch: number;
-  readonly epochs: number;
-  readonly batch: number;
-  readonly batches: number;
-  readonly loss: number;
-  /** Share of training images right so far in this epoch. */
-  readonly accuracy: number;
-  readonly imagesPerSecond: number;
-  readonly secondsLeft: number;
-  /** The finished epoch's record, once per epoch. */
-  readonly record?: EpochRecord;
-}
-
-export interface CheckpointEvent {
-  readonly position: TrainingPosition;
-  readonly history: History;
-  readonly interrupted: boolean;
-  /** An epoch has ended here, with the best validation accuracy so far (or as good). */
-  readonly isBest: boolean;
-}
 
 export interface FitResult {
   readonly history: History;
   readonly interrupted: boolean;
   readonly imagesPerSecond: number;
+  /** Images left out of every epoch, other ones each time, because they do not fill a batch (see `dropLast`). */
+  readonly imagesLeftOut: number;
   /** Whether steps were replayed, and why not; absent where there were too few to find out. */
   readonly capture?: CaptureOutcome;
 }
 
 /** Losses on their way to the host: enough that the device has work while one is read, few enough to bound memory. */
 const STEPS_IN_FLIGHT = 4;
-/** Milliseconds after which the loop lets signals and timers have their turn, where nothing else makes it wait. */
-const LONGEST_HOLD = 50;
 
-/** Trains `model` with `optimizer` (whose learning rate is the schedule's peak). */
+/**
+ * Trains `model` with `optimizer` (whose learning rate is the schedule's peak).
+ * Before the first step the model is called once on shapes alone, to learn how many classes it tells apart.
+ * @throws UsageError for options that cannot be, and labels without a class, before anything is touched
+ * @throws NonFiniteError naming step and layer
+ */
 export async function fit(
   model: Module,
   data: DeviceDataset,
   optimizer: Optimizer,
   options: FitOptions,
 ): Promise<FitResult> {
-  const { epochs, batchSize, seed, schedule, ema, onGradients } = options;
-  const source = options.trainIndices ?? Uint32Array.from({ length: data.count }, (_, i) => i);
-  const batches = Math.floor(source.length / batchSize);
-  if (batches === 0) {
-    throw new UsageError(`fit: ${source.length} images do not fill one batch of ${batchSize}; use a smaller batch.`);
-  }
-  const totalSteps = epochs * batches;
-  const peak = optimizer.learningRate;
-  const history: History = options.resume?.history ?? {
-    losses: [],
-    epochs: [],
-    partial: { loss: 0, hits: 0, seconds: 0 },
-  };
-  const start = options.resume?.position ?? { epoch: 0, batch: 0, step: 0 };
-  const prepare = (smoothing: number) => {
-    const step = new TrainingStep(model, optimizer, { smoothing, ema, onGradients });
-    return { smoothing, step, recorded: new RecordedStep(step, data, options, batchSize, options.capture) };
-  };
-  let steps = prepare(smoothingIn(start.epoch, options));
-  const disposeSteps = (): void => {
-    steps.recorded.dispose();
-    steps.step.dispose();
-  };
-  let outcome: CaptureOutcome | undefined;
-  let lastTurn = performance.now();
-  let imagesDone = 0;
-  let secondsSpent = 0;
-  let interrupted = false;
-  model.train();
+  const plan = planEpochs(data, options);
+  await checkLabels(model, data, plan, options);
+  return new TrainingLoop(model, data, optimizer, options, plan).run();
+}
 
-  try {
-    for (let epoch = start.epoch; epoch < epochs && !interrupted && !hasStalled(history, options.patience); epoch++) {
-      const firstBatch = epoch === start.epoch ? start.batch : 0;
-      const smoothing = smoothingIn(epoch, options);
-      if (smoothing !== steps.smoothing) {
-        disposeSteps();
-        steps = prepare(smoothing);
+/** The steps of a stretch of epochs that have the same loss. */
+interface Steps {
+  readonly smoothing: number;
+  readonly step: TrainingStep;
+  readonly recorded: RecordedStep;
+}
+
+class TrainingLoop {
+  readonly #model: Module;
+  readonly #data: DeviceDataset;
+  readonly #optimizer: Optimizer;
+  readonly #options: FitOptions;
+  readonly #plan: EpochPlan;
+  readonly #peak: number;
+  readonly #history: History;
+  readonly #pace = new Pace();
+  /** Results of steps on their way to the host, the oldest first. */
+  readonly #pending: Promise<StepResult>[] = [];
+  /** Batches of the epoch at hand whose results have arrived. */
+  #arrived = 0;
+  #steps: Steps | undefined;
+  #outcome: CaptureOutcome | undefined;
+  #interrupted = false;
+
+  constructor(model: Module, data: DeviceDataset, optimizer: Optimizer, options: FitOptions, plan: EpochPlan) {
+    this.#model = model;
+    this.#data = data;
+    this.#optimizer = optimizer;
+    this.#options = options;
+    this.#plan = plan;
+    this.#peak = optimizer.learningRate;
+    this.#history = options.resume?.history ?? { losses: [], epochs: [], partial: { loss: 0, hits: 0, seconds: 0 } };
+  }
+
+  async run(): Promise<FitResult> {
+    const { epochs, patience, resume } = this.#options;
+    const start = resume?.position ?? { epoch: 0, batch: 0 };
+    this.#model.train();
+    try {
+      for (let epoch = start.epoch; epoch < epochs; epoch++) {
+        if (this.#interrupted || hasStalled(this.#history, patience)) break;
+        await this.#epoch(epoch, epoch === start.epoch ? start.batch : 0);
       }
-      const order = shuffledIndices(source.length, seed, epoch);
-      const pending: Promise<StepResult>[] = [];
-      let clock = performance.now();
-      let read = firstBatch;
-      const receive = async (): Promise<void> => {
-        const result = await pending.shift()!;
-        read++;
-        history.losses.push(result.loss);
-        history.partial.loss += result.loss;
-        history.partial.hits += result.hits;
-        const now = performance.now();
-        history.partial.seconds += (now - clock) / 1e3;
-        secondsSpent += (now - clock) / 1e3;
-        clock = now;
-        imagesDone += batchSize;
-        const secondsPerBatch = (secondsSpent / imagesDone) * batchSize;
-        options.onProgress?.({
-          epoch,
-          epochs,
-          batch: read,
-          batches,
-          loss: history.partial.loss / read,
-          accuracy: history.partial.hits / (read * batchSize),
-          imagesPerSecond: imagesDone / secondsSpent,
-          secondsLeft: secondsPerBatch * (totalSteps - epoch * batches - read),
-        });
-      };
-      let batch = firstBatch;
-      for (; batch < batches && !interrupted; batch++) {
-        const number = epoch * batches + batch;
-        optimizer.learningRate = peak * schedule(number, totalSteps);
-        const indices = Array.from({ length: batchSize }, (_, i) => source[order[batch * batchSize + i]]);
-        const result = steps.recorded.run(indices, { seed, epoch, batch }, number);
-        // When an earlier step fails, nobody waits for this one any more.
-        result.catch(() => {});
-        pending.push(result);
-        if (!outcome && steps.recorded.outcome) {
-          outcome = steps.recorded.outcome;
-          options.onCapture?.(outcome);
-        }
-        if (pending.length >= STEPS_IN_FLIGHT) await receive();
-        if (performance.now() - lastTurn > LONGEST_HOLD) {
-          await new Promise(resolve => setTimeout(resolve, 0));
-          lastTurn = performance.now();
-        }
-        interrupted = options.signal?.aborted ?? false;
-        const isDue = (number + 1) % (options.checkpointEvery ?? Number.POSITIVE_INFINITY) === 0;
-        if ((interrupted || isDue) && batch + 1 < batches) {
-          // What is in flight belongs to the state that is saved.
-          while (pending.length > 0) await receive();
-          const position = { epoch, batch: batch + 1, step: number + 1 };
-          await options.onCheckpoint?.({ position, history, interrupted, isBest: false });
-        }
-      }
-      while (pending.length > 0) await receive();
-      if (interrupted && batch < batches) break;
-      const record = await finishEpoch(epoch);
-      const best = Math.max(...history.epochs.map(({ validationAccuracy = 0 }) => validationAccuracy));
-      const isBest = record.validationAccuracy === undefined || record.validationAccuracy >= best;
-      await options.onCheckpoint?.({
-        position: { epoch: epoch + 1, batch: 0, step: (epoch + 1) * batches },
-        history,
-        interrupted,
-        isBest,
-      });
+    } finally {
+      this.#optimizer.learningRate = this.#peak;
+      this.#disposeSteps();
     }
-  } finally {
-    optimizer.learningRate = peak;
-    disposeSteps();
+    const { imagesPerSecond } = this.#pace;
+    const { source, images } = this.#plan;
+    return {
+      history: this.#history,
+      interrupted: this.#interrupted,
+      imagesPerSecond,
+      imagesLeftOut: source.length - images,
+      capture: this.#outcome,
+    };
   }
-  const imagesPerSecond = secondsSpent > 0 ? imagesDone / secondsSpent : 0;
-  return { history, interrupted, imagesPerSecond, capture: outcome };
 
-  async function finishEpoch(epoch: number): Promise<EpochRecord> {
-    const { loss, hits, seconds } = history.partial;
-    const validation = await validate(model, options);
+  async #epoch(epoch: number, firstBatch: number): Promise<void> {
+    const { source, batches } = this.#plan;
+    const order = shuffledIndices(source.length, this.#options.seed, epoch);
+    this.#arrived = firstBatch;
+    this.#pace.start();
+    for (let batch = firstBatch; batch < batches; batch++) {
+      this.#enqueue(this.#indicesOf(order, batch), epoch, batch);
+      if (this.#pending.length >= STEPS_IN_FLIGHT) await this.#receive(epoch);
+      await giveWayIfDue();
+      this.#interrupted = this.#options.signal?.aborted ?? false;
+      const isLast = batch + 1 === batches;
+      if (!isLast && (this.#interrupted || this.#isCheckpointDue(epoch, batch))) {
+        // What is in flight belongs to the state that is saved.
+        await this.#receiveAll(epoch);
+        await this.#checkpoint({ epoch, batch: batch + 1 }, false);
+      }
+      if (!isLast && this.#interrupted) return;
+    }
+    await this.#receiveAll(epoch);
+    const record = await this.#finishEpoch(epoch);
+    await this.#checkpoint({ epoch: epoch + 1, batch: 0 }, isBest(record, this.#history));
+  }
+
+  /** Enqueues a step. Its result arrives when `#receive` waits for it. */
+  #enqueue(indices: readonly number[], epoch: number, batch: number): void {
+    const { seed, schedule, onCapture } = this.#options;
+    const { recorded } = this.#stepsFor(epoch);
+    const number = epoch * this.#plan.batches + batch;
+    const factor = schedule(number, this.#options.epochs * this.#plan.batches);
+    if (!(factor >= 0) || factor === Number.POSITIVE_INFINITY) {
+      throw new UsageError(`fit: the schedule gives ${factor} at step ${number}; it must give a number of at least 0.`);
+    }
+    this.#optimizer.learningRate = this.#peak * factor;
+    const result = recorded.run(indices, { seed, epoch, batch }, number);
+    // When an earlier step fails, nobody waits for this one any more.
+    result.catch(() => {});
+    this.#pending.push(result);
+    if (this.#outcome || !recorded.outcome) return;
+    this.#outcome = recorded.outcome;
+    onCapture?.(this.#outcome);
+  }
+
+  /** The steps with the label smoothing of an epoch; those of another are given up. */
+  #stepsFor(epoch: number): Steps {
+    const smoothing = smoothingIn(epoch, this.#options);
+    if (this.#steps?.smoothing === smoothing) return this.#steps;
+    this.#disposeSteps();
+    const { batchSize, capture, ema, onGradients } = this.#options;
+    const step = new TrainingStep(this.#model, this.#optimizer, { smoothing, ema, onGradients });
+    const recorded = new RecordedStep(step, this.#data, this.#options, batchSize, capture);
+    this.#steps = { smoothing, step, recorded };
+    return this.#steps;
+  }
+
+  #disposeSteps(): void {
+    this.#steps?.recorded.dispose();
+    this.#steps?.step.dispose();
+    this.#steps = undefined;
+  }
+
+  /** The images of a batch: as many as fit, in the last one of an epoch those that are left. */
+  #indicesOf(order: Uint32Array, batch: number): number[] {
+    const { source } = this.#plan;
+    const first = batch * this.#options.batchSize;
+    return Array.from(order.subarray(first, first + this.#options.batchSize), place => source[place]);
+  }
+
+  /** Images of the first so many batches of an epoch. */
+  #imagesOf(batches: number): number {
+    return Math.min(batches * this.#options.batchSize, this.#plan.images);
+  }
+
+  /** Waits for the oldest step in flight and writes down what it says. */
+  async #receive(epoch: number): Promise<void> {
+    const { loss, hits } = await this.#pending.shift()!;
+    const { partial, losses } = this.#history;
+    const images = this.#imagesOf(this.#arrived + 1) - this.#imagesOf(this.#arrived);
+    this.#arrived++;
+    losses.push(loss);
+    partial.loss += loss * (images / this.#options.batchSize);
+    partial.hits += hits;
+    partial.seconds += this.#pace.count(images);
+    this.#report(epoch, this.#means());
+  }
+
+  /** Loss and accuracy over the images of the epoch at hand that have arrived. */
+  #means(): { loss: number; accuracy: number } {
+    const { loss, hits } = this.#history.partial;
+    const images = this.#imagesOf(this.#arrived);
+    return { loss: loss / (images / this.#options.batchSize), accuracy: hits / images };
+  }
+
+  async #receiveAll(epoch: number): Promise<void> {
+    while (this.#pending.length > 0) await this.#receive(epoch);
+  }
+
+  #isCheckpointDue(epoch: number, batch: number): boolean {
+    const { checkpointEvery = Number.POSITIVE_INFINITY } = this.#options;
+    return (epoch * this.#plan.batches + batch + 1) % checkpointEvery === 0;
+  }
+
+  async #checkpoint({ epoch, batch }: { epoch: number; batch: number }, isBest: boolean): Promise<void> {
+    const position = { epoch, batch, step: epoch * this.#plan.batches + batch };
+    await this.#options.onCheckpoint?.({ position, history: this.#history, interrupted: this.#interrupted, isBest });
+  }
+
+  /** Evaluates the held-out images, and turns the sums of the epoch into its record. */
+  async #finishEpoch(epoch: number): Promise<EpochRecord> {
+    const { seconds } = this.#history.partial;
     const record: EpochRecord = {
       epoch,
-      loss: loss / batches,
-      accuracy: hits / (batches * batchSize),
-      learningRate: optimizer.learningRate,
+      ...this.#means(),
+      learningRate: this.#optimizer.learningRate,
       seconds,
-      ...validation,
+      ...(await validate(this.#model, this.#options)),
     };
-    history.epochs.push(record);
-    history.partial = { loss: 0, hits: 0, seconds: 0 };
-    const { imagesPerSecond, secondsLeft } = pace(epoch);
-    options.onProgress?.({
-      epoch,
-      epochs,
-      batch: batches,
-      batches,
-      loss: record.loss,
-      accuracy: record.accuracy,
-      imagesPerSecond,
-      secondsLeft,
-      record,
-    });
+    this.#history.epochs.push(record);
+    this.#history.partial = { loss: 0, hits: 0, seconds: 0 };
+    this.#report(epoch, record, record);
     return record;
   }
 
-  function pace(epoch: number): { imagesPerSecond: number; secondsLeft: number } {
-    const imagesPerSecond = secondsSpent > 0 ? imagesDone / secondsSpent : 0;
-    const imagesLeft = (epochs - epoch - 1) * batches * batchSize;
-    return { imagesPerSecond, secondsLeft: imagesPerSecond > 0 ? imagesLeft / imagesPerSecond : 0 };
+  #report(epoch: number, means: { loss: number; accuracy: number }, record?: EpochRecord): void {
+    const { epochs, onProgress } = this.#options;
+    const { batches, images } = this.#plan;
+    const { imagesPerSecond } = this.#pace;
+    const imagesLeft = (epochs - epoch) * images - this.#imagesOf(this.#arrived);
+    onProgress?.({
+      epoch,
+      epochs,
+      batch: this.#arrived,
+      batches,
+      loss: means.loss,
+      accuracy: means.accuracy,
+      imagesPerSecond,
+      secondsLeft: imagesPerSecond > 0 ? imagesLeft / imagesPerSecond : 0,
+      record,
+    });
   }
 }
 
-function smoothingIn(epoch: number, { smoothing = 0, smoothingEpochs = Number.POSITIVE_INFINITY }: FitOptions): number {
-  return epoch < smoothingEpochs ? smoothing : 0;
+/** How fast images go through the training. */
+class Pace {
+  #images = 0;
+  #seconds = 0;
+  #clock = 0;
+
+  /** Starts the clock: what went before, such as validation, does not count. */
+  start(): void {
+    this.#clock = performance.now();
+  }
+
+  /** Counts images that are done. Gives the seconds since the last ones. */
+  count(images: number): number {
+    const now = performance.now();
+    const seconds = (now - this.#clock) / 1e3;
+    this.#clock = now;
+    this.#seconds += seconds;
+    this.#images += images;
+    return seconds;
+  }
+
+  get imagesPerSecond(): number {
+    return this.#seconds > 0 ? this.#images / this.#seconds : 0;
+  }
+}
+
+/** Whether no epoch so far has a better validation accuracy. */
+function isBest({ validationAccuracy }: EpochRecord, { epochs }: History): boolean {
+  return (
+    validationAccuracy === undefined || epochs.every(other => validationAccuracy >= (other.validationAccuracy ?? 0))
+  );
 }
 
 /** Loss and accuracy on the held-out images, with the averaged parameters where there are any. */

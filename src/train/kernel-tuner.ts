@@ -149,47 +149,28 @@ async function tuneCall(
     return all;
   };
   try {
-    let expected: ArrayLike<number>[];
-    if (kernel.cost(specs, params).flops <= REFERENCE_FLOPS) {
-      expected = outputSpecs.map(({ shape }) => new Float64Array(sizeOf(shape)));
-      const exact = values.map(array => Float64Array.from(array));
-      kernel.reference(exact, expected as Float64Array[], specs, params);
-    } else {
+    const expected = await expectedOutputs(call, outputSpecs, values, async () => {
       await run(applying.at(-1)!);
-      expected = await results();
-    }
-    const times = new Map<string, number>();
+      return results();
+    });
     const wrong = new Map<string, string>();
     for (const variant of applying) {
-      // A strategy that fails to compile or computes nonsense is out, and the others go on.
-      try {
+      const why = await faultOf(expected, async () => {
         for (const { storage } of outputs) {
           if (storage.dtype === 'float32') device.write(storage, new Float32Array(storage.length).fill(Number.NaN));
         }
         await run(variant);
-        const difference = largestDifference(await results(), expected);
-        if (difference > AGREEMENT || Number.isNaN(difference)) {
-          wrong.set(variant, `differs by ${difference.toExponential(1)} of the largest value`);
-        }
-      } catch (error) {
-        wrong.set(variant, (error as Error).message);
-      }
+        return results();
+      });
+      if (why !== undefined) wrong.set(variant, why);
     }
     const right = applying.filter(variant => !wrong.has(variant));
-    // In turns, so that a neighbour who gets busy hits all.
-    for (let round = 0; round < repeats; round++) {
-      for (const variant of right) {
-        const milliseconds = await measure(() => run(variant));
-        times.set(variant, Math.min(milliseconds, times.get(variant) ?? Number.POSITIVE_INFINITY));
-      }
-    }
-    const fastest = right.reduce((best, one) => (times.get(one)! < times.get(best)! ? one : best), right[0] ?? untuned);
-    const gain = (times.get(untuned) ?? Number.POSITIVE_INFINITY) / (times.get(fastest) ?? 1);
+    const times = await timesOf(right, repeats, variant => measure(() => run(variant)));
     return {
       ...call,
       key: choiceKey(kernel.name, specs, params),
       untuned,
-      chosen: gain >= WORTHWHILE ? fastest : untuned,
+      chosen: fastestOf(right, times, untuned),
       candidates: applying.map(variant => ({
         variant,
         ...(wrong.has(variant) ? { wrong: wrong.get(variant)! } : { milliseconds: times.get(variant)! }),
@@ -198,6 +179,56 @@ async function tuneCall(
   } finally {
     for (const { storage } of [...inputs, ...outputs]) release(storage);
   }
+}
+
+/** What a call should give: by the float64 loops where they take no more than seconds, otherwise by the last variant. */
+async function expectedOutputs(
+  { kernel, specs, params }: KernelCall,
+  outputSpecs: readonly Spec[],
+  values: readonly Float32Array[],
+  byLastVariant: () => Promise<ArrayLike<number>[]>,
+): Promise<ArrayLike<number>[]> {
+  if (kernel.cost(specs, params).flops > REFERENCE_FLOPS) return byLastVariant();
+  const expected = outputSpecs.map(({ shape }) => new Float64Array(sizeOf(shape)));
+  const exact = values.map(array => Float64Array.from(array));
+  kernel.reference(exact, expected, specs, params);
+  return expected;
+}
+
+/** What is wrong with what a variant computes; a strategy that fails to compile is out, and the others go on. */
+async function faultOf(
+  expected: readonly ArrayLike<number>[],
+  compute: () => Promise<ArrayLike<number>[]>,
+): Promise<string | undefined> {
+  try {
+    const difference = largestDifference(await compute(), expected);
+    const isWrong = difference > AGREEMENT || Number.isNaN(difference);
+    return isWrong ? `differs by ${difference.toExponential(1)} of the largest value` : undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** The least time of each variant; measured in turns, so that a neighbour who gets busy hits all. */
+async function timesOf(
+  variants: readonly string[],
+  repeats: number,
+  measure: (variant: string) => Promise<number>,
+): Promise<Map<string, number>> {
+  const times = new Map<string, number>();
+  for (let round = 0; round < repeats; round++) {
+    for (const variant of variants) {
+      times.set(variant, Math.min(await measure(variant), times.get(variant) ?? Number.POSITIVE_INFINITY));
+    }
+  }
+  return times;
+}
+
+/** The fastest variant where it beats the untuned choice by enough to matter. */
+function fastestOf(right: readonly string[], times: ReadonlyMap<string, number>, untuned: string): string {
+  const fastest = right.reduce((best, one) => (times.get(one)! < times.get(best)! ? one : best), right[0] ?? untuned);
+  const gain = (times.get(untuned) ?? Number.POSITIVE_INFINITY) / (times.get(fastest) ?? 1);
+  return gain >= WORTHWHILE ? fastest : untuned;
 }
 
 async function wallClock(work: () => Promise<void>): Promise<number> {

@@ -10,6 +10,7 @@ import { ShapeError, UsageError } from '../devices/errors.ts';
 import { expectedCalibrationError, reliabilityTable } from './calibration.ts';
 import {
   brierScore,
+  checkProbabilities,
   classCount,
   logLoss,
   negativeLogLikelihood,
@@ -62,17 +63,20 @@ export interface Evaluation {
 const Z95 = 1.959963984540054;
 
 /**
- * Wilson's score interval of a proportion: honest near 0 and 1, where the normal approximation leaves [0, 1].
+ * Wilson's score interval of a proportion: honest near 0 and 1, where the normal approximation leaves [0, 1], and of few
+ * trials: averaged over all proportions it holds the true one 95 to 96 times in 100 from one trial on.
  *
  * E. B. Wilson: Probable inference, the law of succession, and statistical inference. JASA 22(158), 1927.
  *
  * @param hits of `trials`
  * @param z normal quantile; the default makes a 95 % interval
+ * @throws UsageError unless hits and trials are whole numbers, 0 <= hits <= trials, at least one trial, and z is above 0
  */
 export function wilsonInterval(hits: number, trials: number, z = Z95): [number, number] {
-  if (!(trials > 0) || hits < 0 || hits > trials) {
+  if (!(Number.isSafeInteger(trials) && Number.isSafeInteger(hits) && trials > 0 && hits >= 0 && hits <= trials)) {
     throw new UsageError(`${hits} of ${trials} is no proportion to give an interval for.`);
   }
+  if (!(z > 0 && Number.isFinite(z))) throw new UsageError(`A normal quantile for an interval is above 0, not ${z}.`);
   const share = hits / trials;
   const shrink = 1 + (z * z) / trials;
   const centre = (share + (z * z) / (2 * trials)) / shrink;
@@ -94,6 +98,9 @@ export function confusionMatrix(
   if (predicted.length !== labels.length) {
     throw new ShapeError(`There are ${predicted.length} predictions for ${labels.length} labels.`);
   }
+  if (!Number.isInteger(classes) || classes < 1) {
+    throw new UsageError(`The number of classes is a whole number of at least 1, not ${classes}.`);
+  }
   const matrix = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
   for (let image = 0; image < labels.length; image++) {
     const row = matrix[labels[image]];
@@ -107,9 +114,13 @@ export function confusionMatrix(
   return matrix;
 }
 
-/** Share of images on the diagonal. */
+/**
+ * Share of images on the diagonal.
+ * @throws UsageError for a matrix that counts no images
+ */
 export function accuracyOf(matrix: ConfusionMatrix): number {
   const { hits, images } = diagonal(matrix);
+  if (!(images > 0)) throw new UsageError('A confusion matrix without images has no accuracy.');
   return hits / images;
 }
 
@@ -172,7 +183,8 @@ export function weightedAverage(perClass: readonly ClassMetrics[]): PrecisionRec
  * @param classNames one for each of the C classes
  * @param temperature divides the logits before the softmax (see `fitTemperature`)
  * @throws ShapeError when scores, labels and names do not fit together
- * @throws UsageError for no images, labels out of range, or scores that are not finite
+ * @throws UsageError for no images, labels out of range, scores that are not finite, or a temperature that is no finite
+ *   number above 0
  *
  * @example
  * const { accuracy, ci95 } = evaluateLogits(await logits.data(), labels, CLASS_NAMES);
@@ -238,9 +250,14 @@ export interface Mistake {
  *
  * @param probabilities `[N, C]`
  * @param count at most so many
+ * @throws UsageError for a count that is no whole number of at least 0, or what are no probabilities
  */
 export function confidentMistakes(probabilities: Scores, labels: ArrayLike<number>, count: number): Mistake[] {
+  if (!Number.isInteger(count) || count < 0) {
+    throw new UsageError(`The number of mistakes to list is a whole number of at least 0, not ${count}.`);
+  }
   const classes = classCount(probabilities, labels);
+  checkProbabilities(probabilities, classes);
   const mistakes: Mistake[] = [];
   predictedClasses(probabilities, classes).forEach((predicted, index) => {
     if (predicted === labels[index]) return;

@@ -47,26 +47,6 @@ export interface PhotoAccuracy {
   readonly perLabel: readonly LabelRecognition[];
 }
 
-/** What `weft predict` found. */
-export interface PhotosResult {
-  readonly device: string;
-  readonly model: string;
-  readonly checkpoint: string;
-  /** The pictures are those that come with this package. */
-  readonly ownPictures: boolean;
-  readonly resize: 'area' | 'subsample';
-  readonly levels: boolean;
-  readonly photos: readonly PhotoPrediction[];
-  /** Files that could not be decoded, with the reason. */
-  readonly unreadable: readonly { readonly name: string; readonly reason: string }[];
-  /** Photographs known to show none of the ten classes. */
-  readonly outside: number;
-  /** Null where no photograph has a label. */
-  readonly accuracy: PhotoAccuracy | null;
-  /** Files in `figures/`, one per photograph: its stages from the picture to the bytes. */
-  readonly stages: readonly string[];
-}
-
 /** Prepared photographs as a data set of images; its labels mean nothing. */
 export function photoSet(images: readonly Uint8Array[], size = 28): ImageSet {
   if (images.length === 0) throw new UsageError('There are no photographs.');
@@ -86,10 +66,14 @@ export function photoSet(images: readonly Uint8Array[], size = 28): ImageSet {
 }
 
 /** The `count` likeliest classes of a row of probabilities. */
-export function rankedClasses(probabilities: ArrayLike<number>, count: number): RankedClass[] {
+export function rankedClasses(
+  probabilities: ArrayLike<number>,
+  count: number,
+  classNames: readonly string[] = CLASS_NAMES,
+): RankedClass[] {
   return Array.from(probabilities, (probability, label) => ({
     class: label,
-    name: CLASS_NAMES[label] ?? `class ${label}`,
+    name: classNames[label] ?? `class ${label}`,
     probability,
   }))
     .sort((a, b) => b.probability - a.probability || a.class - b.class)

@@ -5,7 +5,8 @@ import { measureRoofline } from '../kernels/ceilings/measure.ts';
 import { type Roofline, type RooflineSum, rooflineSums } from '../kernels/ceilings/roofline.ts';
 import type { ModelSpec } from '../nn/index.ts';
 import { buildTrainee } from './build.ts';
-import type { Recipe } from './recipes.ts';
+import { smoothingIn } from './fit-options.ts';
+import { augmentationOf, type Recipe } from './recipes.ts';
 import { RecordedStep } from './recorded-step.ts';
 import { TrainingStep } from './step.ts';
 
@@ -35,13 +36,11 @@ export async function profileTraining(
   capture = true,
 ): Promise<TrainingProfile> {
   const { device } = data;
-  const { smoothing, augmentation, affine, mixup, cutmix } = recipe;
   const trainee = buildTrainee(spec, recipe, device, 0);
   const { model, optimizer, ema } = trainee;
   const batchSize = Math.min(recipe.batchSize, data.count);
-  const options = { augmentation: augmentation ?? undefined, affine: affine ?? undefined, mixup, cutmix };
-  const step = new TrainingStep(model, optimizer, { smoothing, ema });
-  const recorded = new RecordedStep(step, data, options, batchSize, capture);
+  const step = new TrainingStep(model, optimizer, { smoothing: smoothingIn(0, recipe), ema });
+  const recorded = new RecordedStep(step, data, augmentationOf(recipe), batchSize, capture);
   const indices = Uint32Array.from({ length: batchSize }, (_, i) => i);
   let count = 0;
   const run = async (times: number): Promise<void> => {

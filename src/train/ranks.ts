@@ -31,30 +31,40 @@ function sortedOrder(values: ArrayLike<number>): Uint32Array {
   return order.sort((a, b) => (values[a] < values[b] ? -1 : values[a] > values[b] ? 1 : a - b));
 }
 
-/** Pearson's correlation; NaN where one side is constant. */
+/**
+ * Pearson's correlation; NaN where one side is constant.
+ * @throws UsageError for fewer than two pairs, or a value that is not finite; ShapeError when there are no pairs
+ */
 export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const count = checkPairs(a, b);
-  // Measured from the first value, so that a constant side has a variance of exactly 0.
-  let meanA = 0;
-  let meanB = 0;
-  for (let index = 0; index < count; index++) {
-    meanA += a[index] - a[0];
-    meanB += b[index] - b[0];
-  }
-  meanA /= count;
-  meanB /= count;
+  const [distancesA, distancesB] = [distancesFromMean(a), distancesFromMean(b)];
   let product = 0;
   let squareA = 0;
   let squareB = 0;
   for (let index = 0; index < count; index++) {
-    const fromA = a[index] - a[0] - meanA;
-    const fromB = b[index] - b[0] - meanB;
+    const fromA = distancesA[index];
+    const fromB = distancesB[index];
     product += fromA * fromB;
     squareA += fromA * fromA;
     squareB += fromB * fromB;
   }
   const scale = Math.sqrt(squareA * squareB);
   return scale === 0 ? Number.NaN : Math.max(-1, Math.min(1, product / scale));
+}
+
+/** In a unit near the largest, a power of two, so that their squares are within float64. */
+function distancesFromMean(values: ArrayLike<number>): Float64Array {
+  let largest = 0;
+  for (let index = 0; index < values.length; index++) {
+    if (!Number.isFinite(values[index]))
+      throw new UsageError(`Value ${index} of ${values.length} is ${values[index]} and has no correlation.`);
+    largest = Math.max(largest, Math.abs(values[index]));
+  }
+  const scale = largest > 0 ? 2 ** -Math.min(1022, Math.max(-1022, Math.floor(Math.log2(largest)))) : 1;
+  // Measured from the first value, so that a constant side has a variance of exactly 0.
+  const from = Float64Array.from(values, value => value * scale - values[0] * scale);
+  const mean = from.reduce((sum, distance) => sum + distance, 0) / from.length;
+  return from.map(distance => distance - mean);
 }
 
 /**

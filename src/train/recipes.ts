@@ -1,7 +1,9 @@
 /** How each model is trained unless told otherwise: the options that reached the accuracies in the README. */
+import { inRange } from '../devices/checks.ts';
 import type { AugmentParams, EraseParams } from '../kernels/image/index.ts';
 import { type ModelName, type Schedule, scheduleNamed, warmUp } from '../nn/index.ts';
-import type { AffineRange } from './augmentation.ts';
+import type { AffineRange, AugmentationOptions } from './augmentation.ts';
+import type { FitOptions } from './fit-options.ts';
 
 export type OptimizerName = 'sgd' | 'adam' | 'adamw';
 
@@ -15,7 +17,7 @@ export interface Recipe {
   readonly momentum: number;
   readonly weightDecay: number;
   readonly schedule: string;
-  /** Epochs over which the learning rate rises from 0 (times the schedule); 0 for none. */
+  /** Epochs over which the learning rate rises from 0, before the schedule, which has the epochs that are left; 0 for none. */
   readonly warmUp: number;
   readonly smoothing: number;
   /** Epochs after which label smoothing ends; absent for never. */
@@ -95,8 +97,51 @@ export const RECIPES: Readonly<Record<ModelName, Recipe>> = {
   },
 };
 
-/** The course of the learning rate that a recipe asks for. */
+/**
+ * The course of the learning rate that a recipe asks for.
+ * @throws UsageError when it is longer in warming up than it lasts
+ */
 export function scheduleOf({ schedule, warmUp: epochs, epochs: total }: Recipe): Schedule {
+  inRange('scheduleOf', 'warmUp', epochs, { from: 0, to: total });
   const course = scheduleNamed(schedule);
   return epochs > 0 ? warmUp(epochs / total, course) : course;
+}
+
+/** How a recipe alters its training images. */
+export function augmentationOf({ augmentation, affine, mixup, cutmix }: Recipe): AugmentationOptions {
+  return { augmentation: augmentation ?? undefined, affine: affine ?? undefined, mixup, cutmix };
+}
+
+/** What `fit` is told of a recipe; the rest of it makes the optimizer and the average (see `buildTrainee`). */
+export type RecipeFitOptions = AugmentationOptions &
+  Pick<FitOptions, 'epochs' | 'batchSize' | 'dropLast' | 'schedule' | 'smoothing' | 'smoothingEpochs' | 'patience'>;
+
+/**
+ * The options of `fit` that a recipe decides.
+ * @param images to train on: a smaller set makes one smaller batch
+ */
+export function fitOptions(recipe: Recipe, images = Number.POSITIVE_INFINITY): RecipeFitOptions {
+  const { epochs, batchSize, smoothing, smoothingEpochs, patience } = recipe;
+  return {
+    epochs,
+    batchSize: Math.min(batchSize, images),
+    // All steps of a recipe are alike: what does not fill a batch waits for another epoch.
+    dropLast: true,
+    schedule: scheduleOf(recipe),
+    smoothing,
+    smoothingEpochs,
+    patience: patience ?? undefined,
+    ...augmentationOf(recipe),
+  };
+}
+
+/** A recipe as a sentence for readers of a report. */
+export function recipeInWords(recipe: Recipe): string {
+  const { epochs, batchSize, optimizer, learningRate, schedule, momentum, weightDecay, smoothing } = recipe;
+  const { smoothingEpochs } = recipe;
+  const until = smoothingEpochs === undefined ? '' : ` in the first ${smoothingEpochs} epochs`;
+  return (
+    `${epochs} epochs of batches of ${batchSize}; ${optimizer}, peak learning rate ${learningRate} (${schedule}), momentum ` +
+    `${momentum}, weight decay ${weightDecay}, label smoothing ${smoothing}${until}.`
+  );
 }

@@ -1,18 +1,15 @@
 /**
- * A training step that is recorded once and then replayed: the device runs its list of kernels again while the host only
- * writes what changes (which images, the random numbers of their augmentation, the learning rate) into buffers. The numbers
- * are those of the step as it runs without a recording, bit for bit.
+ * A training step that is recorded once and then replayed (see `recorder.ts`): the host only writes what is new in a step
+ * (which images, the random numbers of their augmentation, the learning rate) into buffers. The numbers are those of the
+ * step as it runs without a recording, bit for bit. A step that cannot be recorded is undone and taken without, as are all
+ * that follow, and the reason is kept.
  *
- * A replay repeats what the device did and nothing that the host did besides, so a step must be the same kernels on the same
- * memory every time. That is checked, not believed: the first two steps are both recorded, each being a real step, and
- * compared. A step that cannot be recorded is undone and taken without a recording, as are all that follow, and the reason
- * is kept. What the check cannot see is a model whose `forward` asks the host for a decision that happens to fall the same
- * way twice; such a model wants `capture: false`.
+ * What the comparison of two recordings cannot see is a model whose `forward` asks the host for a decision that happens to
+ * fall the same way twice; such a model wants `capture: false`.
  */
 import { detach } from '../autograd/tape.ts';
 import type { DeviceDataset } from '../data/device-dataset.ts';
-import type { Capture, Storage } from '../devices/device.ts';
-import { DeviceLostError } from '../devices/errors.ts';
+import type { Storage } from '../devices/device.ts';
 import { release } from '../devices/storage.ts';
 import { Dropout } from '../nn/index.ts';
 import { tensor } from '../tensor/creation.ts';
@@ -25,18 +22,8 @@ import {
   type TrainingBatch,
   trainingBatch,
 } from './augmentation.ts';
+import { type CaptureOutcome, Recorder, type Restorable, SWITCHED_OFF } from './recorder.ts';
 import type { StepOutputs, StepResult, TrainingStep } from './step.ts';
-
-export interface CaptureOutcome {
-  readonly captured: boolean;
-  /** Why the steps are not replayed. */
-  readonly reason?: string;
-}
-
-interface Recording {
-  readonly capture: Capture;
-  readonly outputs: StepOutputs;
-}
 
 /** Takes training steps on a data set: recorded and replayed where that can be done, one call after the other elsewhere. */
 export class RecordedStep {
@@ -44,11 +31,10 @@ export class RecordedStep {
   readonly #data: DeviceDataset;
   readonly #augmentation: AugmentationOptions;
   readonly #batchSize: number;
-  #reason: string | undefined;
+  readonly #recorder: Recorder<StepOutputs>;
   #input: BatchInput | undefined;
-  /** The signature of the first recording, until the second has been compared with it. */
-  #first: string | undefined;
-  #recording: Recording | undefined;
+  /** Which parameters were trainable when the step was recorded. */
+  #trainable = '';
 
   /** @param batchSize images of a full batch; other sizes are taken without a recording */
   constructor(
@@ -62,13 +48,17 @@ export class RecordedStep {
     this.#data = data;
     this.#augmentation = augmentation;
     this.#batchSize = batchSize;
-    this.#reason = capture ? obstacle(step) : 'it is switched off';
+    this.#recorder = new Recorder<StepOutputs>({
+      device: step.model.device,
+      release: releaseOutputs,
+      copyState: () => new StateCopy(step),
+      obstacle: capture ? obstacle(step) : SWITCHED_OFF,
+    });
   }
 
   /** Whether steps are replayed; undefined before two steps have been compared. */
   get outcome(): CaptureOutcome | undefined {
-    if (this.#reason !== undefined) return { captured: false, reason: this.#reason };
-    return this.#recording ? { captured: true } : undefined;
+    return this.#recorder.outcome;
   }
 
   /**
@@ -77,17 +67,45 @@ export class RecordedStep {
    * @returns as TrainingStep.run
    */
   run(indices: ArrayLike<number>, place: BatchPlace, number: number): Promise<StepResult> {
-    if (this.#reason !== undefined || indices.length !== this.#batchSize) {
-      return this.#withoutRecording(indices, place, number);
-    }
+    const isRecordable = this.outcome?.captured ?? true;
+    if (!isRecordable || indices.length !== this.#batchSize) return this.#withoutRecording(indices, place, number);
+    const { optimizer, model } = this.#step;
     this.#input ??= inputFor(this.#data, this.#augmentation, this.#batchSize);
     this.#input.set(indices, place);
-    if (this.#recording) {
-      this.#step.optimizer.prepare();
-      this.#recording.capture.replay();
-      return this.#step.read(this.#recording.outputs, number);
+    this.#forgetOtherTrainable();
+    const { parameterSteps } = optimizer;
+    optimizer.prepare();
+    const result = this.#recorder.run(
+      () => this.#enqueue(),
+      outputs => this.#step.read(outputs, number),
+    );
+    if (this.outcome?.captured === false) this.#disposeInput();
+    if (result) return result;
+    model.arena.zeroGrad();
+    optimizer.parameterSteps = parameterSteps;
+    return this.#withoutRecording(indices, place, number);
+  }
+
+  /** A recording knows nothing of parameters that were frozen or unfrozen after it: the next step is recorded anew. */
+  #forgetOtherTrainable(): void {
+    const trainable = this.#step.model.arena.parameters.map(parameter => Number(parameter.trainable)).join('');
+    if (trainable === this.#trainable) return;
+    this.#trainable = trainable;
+    this.#recorder.forget();
+  }
+
+  /** The device's part of a step. */
+  #enqueue(): StepOutputs {
+    const batch = this.#input!.batch();
+    const outputs = this.#step.enqueue(batch);
+    try {
+      disposeBatch(batch);
+      this.#step.update();
+      return outputs;
+    } catch (error) {
+      releaseOutputs(outputs);
+      throw error;
     }
-    return this.#record(indices, place, number);
   }
 
   #withoutRecording(indices: ArrayLike<number>, place: BatchPlace, number: number): Promise<StepResult> {
@@ -99,63 +117,19 @@ export class RecordedStep {
     }
   }
 
-  #record(indices: ArrayLike<number>, place: BatchPlace, number: number): Promise<StepResult> {
-    const step = this.#step;
-    const { optimizer, model } = step;
-    const before = new StateCopy(step);
-    optimizer.prepare();
-    let outputs: StepOutputs | undefined;
-    let capture: Capture;
-    try {
-      capture = model.device.capture(() => {
-        const batch = this.#input!.batch();
-        outputs = step.enqueue(batch);
-        disposeBatch(batch);
-        step.update();
-      });
-    } catch (error) {
-      if (error instanceof DeviceLostError) throw error;
-      dispose(outputs?.loss, outputs?.hits);
-      before.restore();
-      model.arena.clearGradients();
-      optimizer.stepCount--;
-      this.#giveUp((error as Error).message);
-      // What was wrong with the step itself is wrong with this one too, and is thrown by it.
-      return this.#withoutRecording(indices, place, number);
-    } finally {
-      before.dispose();
-    }
-    const recording = { capture, outputs: outputs! };
-    const result = step.read(recording.outputs, number);
-    if (this.#first === undefined) {
-      this.#first = capture.signature;
-      disposeRecording(recording);
-    } else if (this.#first === capture.signature) {
-      this.#recording = recording;
-    } else {
-      disposeRecording(recording);
-      this.#giveUp('two steps in a row were not made of the same kernels on the same memory');
-    }
-    return result;
-  }
-
-  #giveUp(reason: string): void {
-    this.#reason = reason;
+  #disposeInput(): void {
     this.#input?.dispose();
     this.#input = undefined;
   }
 
   dispose(): void {
-    if (this.#recording) disposeRecording(this.#recording);
-    this.#recording = undefined;
-    this.#input?.dispose();
-    this.#input = undefined;
+    this.#recorder.dispose();
+    this.#disposeInput();
   }
 }
 
-function disposeRecording({ capture, outputs }: Recording): void {
-  dispose(outputs.loss, outputs.hits);
-  capture.dispose();
+function releaseOutputs({ loss, hits }: StepOutputs): void {
+  dispose(loss, hits);
 }
 
 /** What can be said without trying. */
@@ -248,7 +222,7 @@ const tensorsOf = ({ images, labels, mixed }: TrainingBatch): Tensor[] =>
   mixed ? [images, labels, mixed.labels, mixed.share] : [images, labels];
 
 /** Everything a step changes, as it was before. */
-class StateCopy {
+class StateCopy implements Restorable {
   readonly #copies: readonly { readonly original: Storage; readonly copy: Storage }[];
 
   constructor({ model, optimizer, options: { ema } }: TrainingStep) {

@@ -8,10 +8,14 @@ import { DeviceDataset } from '../data/device-dataset.ts';
 import type { ImageSet } from '../data/fashion-mnist.ts';
 import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
+import { giveWayIfDue } from '../devices/event-loop.ts';
 import type { Module } from '../nn/index.ts';
 import { predictLogits } from './evaluate.ts';
 import { wilsonInterval } from './metrics.ts';
 import { classCount, predictedClasses } from './scores.ts';
+
+/** Images that are corrupted before the event loop may turn: a tenth of a second's work. */
+const CORRUPTED_AT_ONCE = 200;
 
 /** How many images of one kind were recognised; shares are in [0, 1]. */
 export interface Recognition {
@@ -49,30 +53,6 @@ export interface CorruptionTable {
   readonly meanAccuracy: number;
   /** The same as a share of the accuracy on the clean images. */
   readonly meanRelative: number;
-}
-
-export interface RobustnessModel extends CorruptionTable {
-  readonly model: string;
-  readonly checkpoint: string;
-}
-
-/** What `weft robustness` found, for one checkpoint or several on the same corrupted images. */
-export interface RobustnessResult {
-  readonly device: string;
-  readonly seed: number;
-  readonly sampleData: boolean;
-  readonly images: number;
-  readonly severities: readonly number[];
-  readonly models: readonly RobustnessModel[];
-  /** Files in `figures/`. */
-  readonly figures: {
-    /** One garment, a row per corruption, clean and every severity side by side. */
-    readonly sheet: string;
-    /** The rows of the sheet, each a file of its own. */
-    readonly strips: readonly { readonly corruption: CorruptionName; readonly file: string }[];
-    /** The table of each model as a chart, in the order of `models`. */
-    readonly tables: readonly string[];
-  };
 }
 
 export interface RobustnessOptions {
@@ -125,19 +105,19 @@ export async function corruptionTables(
   options: RobustnessOptions,
 ): Promise<CorruptionTable[]> {
   checkRobustnessOptions(options);
-  const { device, indices, onProgress, seed = 0, severities, signal } = options;
+  const { device, onProgress, severities, signal } = options;
   const corruptions = [...new Set(options.corruptions)] as CorruptionName[];
   const passes = corruptions.reduce((sum, name) => sum + (CORRUPTIONS[name].graded ? severities.length : 1), 1);
   let done = 0;
   const measure = async (name: CorruptionName, severity: number): Promise<Recognition[]> => {
     signal?.throwIfAborted();
     onProgress?.(severity === 0 ? 'clean images' : `${name}, severity ${severity}`, done++, passes);
-    const corrupted = corruptImages(set, name, severity, { seed, indices });
+    const corrupted = await corrupt(set, name, severity, options);
     const images = new DeviceDataset(corrupted, device);
     try {
       const found: Recognition[] = [];
       for (const model of models) {
-        const logits = await predictLogits(model, images);
+        const logits = await predictLogits(model, images, { signal });
         found.push(recognition(predictedClasses(logits, classCount(logits, corrupted.labels)), corrupted.labels));
       }
       return found;
@@ -172,6 +152,27 @@ export async function corruptionTables(
       meanRelative: ratio(meanAccuracy, clean[m].accuracy),
     };
   });
+}
+
+/** Images corrupted a part at a time, so that the event loop turns meanwhile. What becomes of an image does not depend on the others. */
+async function corrupt(
+  set: ImageSet,
+  name: CorruptionName,
+  severity: number,
+  { indices, seed = 0, signal }: RobustnessOptions,
+): Promise<ImageSet> {
+  const all = Array.from({ length: indices?.length ?? set.count }, (_, i) => indices?.[i] ?? i);
+  const area = set.width * set.height;
+  const images = new Uint8Array(all.length * area);
+  const labels = new Uint8Array(all.length);
+  for (let start = 0; start < all.length; start += CORRUPTED_AT_ONCE) {
+    await giveWayIfDue();
+    signal?.throwIfAborted();
+    const part = corruptImages(set, name, severity, { seed, indices: all.slice(start, start + CORRUPTED_AT_ONCE) });
+    images.set(part.images, start * area);
+    labels.set(part.labels, start);
+  }
+  return { ...set, images, labels, count: all.length };
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

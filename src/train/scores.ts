@@ -49,7 +49,7 @@ export function checkProbabilities(probabilities: Scores, classes: number): void
       total += probabilities[start + c];
       least = Math.min(least, probabilities[start + c]);
     }
-    if (least < 0 || Math.abs(total - 1) > 1e-3) {
+    if (!(least >= 0 && Math.abs(total - 1) <= 1e-3)) {
       throw new UsageError(
         `The probabilities of image ${start / classes} sum to ${total.toPrecision(6)} (least ${least}): are these logits?`,
       );
@@ -57,34 +57,78 @@ export function checkProbabilities(probabilities: Scores, classes: number): void
   }
 }
 
-/** log(sum of exp) of `count` scores from `start`, each multiplied by `scale`; safe for any finite score. */
-export function logSumExp(scores: Scores, start: number, count: number, scale = 1): number {
-  let largest = Number.NEGATIVE_INFINITY;
-  for (let c = 0; c < count; c++) largest = Math.max(largest, scores[start + c] * scale);
-  let total = 0;
-  for (let c = 0; c < count; c++) total += Math.exp(scores[start + c] * scale - largest);
-  return largest + Math.log(total);
+/** The greatest of `count` scores from `start`. */
+export function greatest(scores: Scores, start: number, count: number): number {
+  let most = scores[start];
+  for (let c = 1; c < count; c++) if (scores[start + c] > most) most = scores[start + c];
+  return most;
 }
 
 /**
- * Softmax of every row, in float64.
+ * log(sum of exp((score - most) scale)) of `count` scores from `start`, `most` being the greatest of them: what is measured
+ * from there neither overflows nor loses its digits where scores are large.
+ */
+export function logSumExpBelow(scores: Scores, start: number, count: number, most: number, scale = 1): number {
+  let total = 0;
+  for (let c = 0; c < count; c++) total += Math.exp((scores[start + c] - most) * scale);
+  return Math.log(total);
+}
+
+/** What logits are multiplied by for a temperature; UsageError unless that is a finite number above 0. */
+export function scaleOf(temperature: number): number {
+  const scale = 1 / temperature;
+  if (temperature > 0 && Number.isFinite(temperature) && Number.isFinite(scale)) return scale;
+  throw new UsageError(`A temperature is a finite number above 0, not ${temperature}.`);
+}
+
+/** The number of rows of scores [N, C]; throws unless there is a whole number of classes in each. */
+function rowCount(scores: Scores, classes: number): number {
+  if (!Number.isInteger(classes) || classes < 1) {
+    throw new UsageError(`The number of classes is a whole number of at least 1, not ${classes}.`);
+  }
+  const rows = scores.length / classes;
+  if (!Number.isInteger(rows)) throw new ShapeError(`${scores.length} scores are no rows of ${classes} classes.`);
+  return rows;
+}
+
+/**
+ * Softmax of every row, in float64. A logit of -Infinity is a class that cannot be.
  *
  * @param logits `[N, C]`
  * @param temperature divides the logits; above 1 it makes the probabilities less sure
  * @returns probabilities `[N, C]`
+ * @throws UsageError for a temperature that is no finite number above 0, or a row without a softmax (NaN, Infinity, or
+ *   -Infinity throughout); ShapeError when the logits are no rows of classes
  */
 export function softmaxRows(logits: Scores, classes: number, temperature = 1): Float64Array {
+  rowCount(logits, classes);
+  const scale = scaleOf(temperature);
   const probabilities = new Float64Array(logits.length);
-  const scale = 1 / temperature;
   for (let start = 0; start < logits.length; start += classes) {
-    const total = logSumExp(logits, start, classes, scale);
-    for (let c = 0; c < classes; c++) probabilities[start + c] = Math.exp(logits[start + c] * scale - total);
+    const most = greatest(logits, start, classes);
+    const total = logSumExpBelow(logits, start, classes, most, scale);
+    if (!Number.isFinite(total)) {
+      throw new UsageError(
+        `The logits of image ${start / classes} have no softmax: one is NaN or Infinity, or all are -Infinity.`,
+      );
+    }
+    for (let c = 0; c < classes; c++) probabilities[start + c] = Math.exp((logits[start + c] - most) * scale - total);
   }
   return probabilities;
 }
 
-/** The class with the greatest score in each row (the first of equals, as in NumPy). */
+/**
+ * The class with the greatest score in each row (the first of equals, as in NumPy).
+ * @throws UsageError for a score that is NaN; ShapeError when the scores are no rows of classes
+ */
 export function predictedClasses(scores: Scores, classes: number): Int32Array {
+  rowCount(scores, classes);
+  for (let index = 0; index < scores.length; index++) {
+    if (!Number.isNaN(scores[index])) continue;
+    throw new UsageError(
+      `The score of image ${Math.floor(index / classes)} for class ${index % classes} is NaN; it predicts nothing.`,
+    );
+  }
   const predicted = new Int32Array(scores.length / classes);
   for (let image = 0; image < predicted.length; image++) {
     const start = image * classes;
@@ -97,10 +141,15 @@ export function predictedClasses(scores: Scores, classes: number): Int32Array {
 
 /**
  * Share of images whose label is among the k classes with the greatest scores. Of equal scores the first class ranks
- * higher, so that k = 1 is the accuracy of `predictedClasses`.
+ * higher, so that k = 1 is the accuracy of `predictedClasses`; with as many as there are classes every label is among them.
+ *
+ * @throws UsageError unless k is a whole number of at least 1
  */
 export function topKAccuracy(scores: Scores, labels: ArrayLike<number>, k: number): number {
   const classes = classCount(scores, labels);
+  if (!Number.isInteger(k) || k < 1) {
+    throw new UsageError(`A label is looked for among a whole number of at least 1 class, not ${k}.`);
+  }
   let hits = 0;
   for (let image = 0; image < labels.length; image++) {
     const start = image * classes;
@@ -118,14 +167,17 @@ export function topKAccuracy(scores: Scores, labels: ArrayLike<number>, k: numbe
 /**
  * Mean negative log-likelihood (cross-entropy in nats) of the labels under softmax(logits / temperature), by log-sum-exp,
  * so that no probability underflows.
+ *
+ * @throws UsageError for a temperature that is no finite number above 0; as `classCount`
  */
 export function negativeLogLikelihood(logits: Scores, labels: ArrayLike<number>, temperature = 1): number {
   const classes = classCount(logits, labels);
-  const scale = 1 / temperature;
+  const scale = scaleOf(temperature);
   let total = 0;
   for (let image = 0; image < labels.length; image++) {
     const start = image * classes;
-    total += logSumExp(logits, start, classes, scale) - logits[start + labels[image]] * scale;
+    const most = greatest(logits, start, classes);
+    total += (most - logits[start + labels[image]]) * scale + logSumExpBelow(logits, start, classes, most, scale);
   }
   return total / labels.length;
 }

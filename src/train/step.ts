@@ -5,7 +5,8 @@
  */
 import { backward } from '../autograd/backward.ts';
 import { sum } from '../autograd/ops/broadcast.ts';
-import { add, equal, mul, sub } from '../autograd/ops/elementwise.ts';
+import { equal } from '../autograd/ops/conditions.ts';
+import { add, mul, sub } from '../autograd/ops/elementwise.ts';
 import { oneHot } from '../autograd/ops/layout.ts';
 import { argMax } from '../autograd/ops/reduce.ts';
 import { crossEntropy } from '../autograd/ops/softmax.ts';
@@ -80,6 +81,8 @@ export class TrainingStep {
   /** Enqueues the optimizer's kernels and the average's; the optimizer has been prepared. */
   update(): void {
     this.optimizer.update();
+    // What another optimizer's parameters have collected, or nobody's, must not add up from step to step.
+    this.model.arena.zeroGrad();
     this.options.ema?.update();
   }
 

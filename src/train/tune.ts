@@ -203,24 +203,3 @@ export function optionOf(dimension: Dimension, value: string | number): string {
   const part = Math.floor((RANGES * Math.log(Number(value) / low)) / Math.log(high / low));
   return optionsOf(dimension)[Math.min(RANGES - 1, Math.max(0, part || 0))];
 }
-
-/** A whole search, as it is written down. */
-export interface TuneResult {
-  readonly model: string;
-  readonly device: string;
-  readonly adapter: string;
-  readonly seed: number;
-  readonly sampleData: boolean;
-  readonly trainImages: number;
-  /** Images of the training set that trials were judged on. */
-  readonly heldOutImages: number;
-  readonly space: readonly Dimension[];
-  readonly halving: Halving;
-  /** What a budget counts one of. */
-  readonly unit: string;
-  readonly trials: readonly Trial[];
-  readonly effects: readonly OptionEffect[];
-  /** Number of the trial that did best with the greatest budget; null where all failed. */
-  readonly best: number | null;
-  readonly seconds: number;
-}

@@ -23,6 +23,8 @@ export interface TrainedOn {
   readonly validation: number;
   readonly trainImages: number;
   readonly sampleData: boolean;
+  /** SHA-256 of all images and labels; absent for Fashion-MNIST, whose files are known by theirs. */
+  readonly dataChecksum?: string;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Operations and their gradients against values that PyTorch 1.13 computed in float64 (../shared/data/torch-golden, made
- * by its README's recipe), on every device. PyTorch's layouts are converted at the border.
+ * Operations and their gradients against values that PyTorch computed in float64 (test/golden, made by
+ * scripts/golden_values.py), on every device. PyTorch's layouts are converted at the border.
  */
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Device } from '../../src/devices/device.ts';
@@ -8,30 +8,24 @@ import * as w from '../../src/index.ts';
 import { nchwToNhwc, oihwToHwio } from '../../src/interop/index.ts';
 import { Adam, AdamW, Module, Parameter, SGD } from '../../src/nn/index.ts';
 import { openTestDevices } from '../support/devices.ts';
-import {
-  readTorchGolden,
-  type TorchGoldenCase,
-  torchGoldenAbsent,
-  torchGoldenCases,
-  torchGoldenDirectory,
-} from '../support/shared.ts';
+import { type GoldenCase, goldenCases } from '../support/golden.ts';
 
 interface Values {
   readonly shape: readonly number[];
   readonly data: Float32Array;
 }
 
-/** A golden file: `image` and `filter` convert layouts, `plain` does not. */
+/** The arrays of a golden case: `image` and `filter` convert layouts, `values` does not. */
 class Golden {
-  readonly #tensors: ReturnType<typeof readTorchGolden>['tensors'];
+  readonly #tensors: GoldenCase['tensors'];
   readonly device: Device;
-  constructor(file: string, device: Device) {
-    this.#tensors = readTorchGolden(file).tensors;
+  constructor({ tensors }: GoldenCase, device: Device) {
+    this.#tensors = tensors;
     this.device = device;
   }
   values(name: string): Values {
-    const { shape, data } = this.#tensors.get(name)!;
-    return { shape, data: Float32Array.from(data as Float32Array) };
+    const { shape, values } = this.#tensors[name];
+    return { shape, data: Float32Array.from(values) };
   }
   image(name: string): Values {
     const values = this.values(name);
@@ -44,8 +38,8 @@ class Golden {
     return w.tensor(data, shape, { device: this.device });
   }
   labels(name: string): w.Tensor {
-    const { shape, data } = this.#tensors.get(name)!;
-    return w.tensor(Int32Array.from(data as unknown as ArrayLike<bigint>, Number), shape, { device: this.device });
+    const { shape, values } = this.#tensors[name];
+    return w.tensor(Int32Array.from(values), shape, { device: this.device });
   }
 }
 
@@ -63,7 +57,7 @@ async function expectClose(actual: w.Tensor, expected: Values, tolerance: number
 const pairOf = (value: unknown): [number, number] =>
   Array.isArray(value) ? [value[0], value[1]] : [value as number, value as number];
 
-type Check = (golden: Golden, one: TorchGoldenCase) => Promise<void>;
+type Check = (golden: Golden, one: GoldenCase) => Promise<void>;
 
 const conv2d: Check = async (g, one) => {
   const [x, f, b] = [g.tensor(g.image('x')), g.tensor(g.filter('w')), g.tensor(g.values('b'))];
@@ -217,20 +211,13 @@ const CHECKS: Record<string, Check> = {
   ...Object.fromEntries(Object.keys(ACTIVATIONS).map(op => [op, activation])),
 };
 
-const devices = torchGoldenDirectory === undefined ? [] : await openTestDevices();
-
-describe.skipIf(torchGoldenDirectory === undefined)(`golden values of PyTorch ${torchGoldenAbsent}`, () => {
-  const cases = torchGoldenCases().filter(({ op }) => op !== 'training');
-  test('every golden operation has a check', () => {
-    expect(cases.length).toBeGreaterThan(0);
-    for (const { op } of cases) expect(Object.keys(CHECKS)).toContain(op);
-  });
-  for (const { name, device } of devices) {
-    describe.skipIf(!device)(name, () => {
-      afterAll(() => device?.destroy());
-      for (const one of cases) {
-        test(one.file.replace('.safetensors', ''), () => CHECKS[one.op](new Golden(one.file, device!), one));
-      }
-    });
-  }
+test('every golden operation has a check, and every check a golden operation', () => {
+  expect(new Set(goldenCases.map(({ op }) => op))).toEqual(new Set(Object.keys(CHECKS)));
 });
+
+for (const { name: deviceName, device } of await openTestDevices()) {
+  describe.skipIf(!device)(`PyTorch's values within rounding: ${deviceName}`, () => {
+    afterAll(() => device?.destroy());
+    for (const one of goldenCases) test(one.name, () => CHECKS[one.op](new Golden(one, device!), one));
+  });
+}

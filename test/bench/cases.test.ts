@@ -17,6 +17,7 @@ import { valuesOf } from '../../bench/values.ts';
 import { openWasmDevice, type WasmDevice } from '../../src/devices/wasm/device.ts';
 import { conv2d, conv2dInputGradient } from '../../src/kernels/conv2d/index.ts';
 import { matmul } from '../../src/kernels/matmul/index.ts';
+import { settle } from '../support/garbage.ts';
 
 const BRIEF = { seconds: 0.01, warmUpSeconds: 0.001, rounds: 1 };
 let device: WasmDevice;
@@ -52,6 +53,7 @@ describe('kernel cases', () => {
         { shape: [16, 16], dtype: 'float32' },
       ],
     });
+    await settle();
     const before = device.memory().liveAllocations;
     const variants = variantsOf(small, device);
     const entrants = [ownEntrant(small, device), ...variants.map(name => ownEntrant(small, device, name))];
@@ -110,6 +112,7 @@ describe('networks', () => {
   });
 
   it('training and inference are timed and give their memory back', async () => {
+    await settle();
     const before = device.memory().liveAllocations;
     for (const kind of ['train', 'infer'] as const) {
       const prepare = () => ownNetwork({ kind, network: 'mini-resnet', batch: 2 }, device);

@@ -5,12 +5,17 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { kernelCases } from '../../bench/cases/index.ts';
 import { GATES, judge, WEBGPU_GATES } from '../../bench/gates.ts';
+import { inferenceForms } from '../../bench/networks/inference.ts';
 import { peers, peersOf } from '../../bench/peers/index.ts';
 import { describeMachine, type Results, type Row, resultFileName, writeResults } from '../../bench/results.ts';
 import { absences, gatesTable, groupTable } from '../../bench/table.ts';
 import { isJudgedByTriad, TRIAD } from '../../bench/triad.ts';
+import type { Device } from '../../src/devices/device.ts';
 
-const NETWORK_ROWS = ['cnn', 'mini-resnet'].flatMap(name => [`${name} train 128`, `${name} infer 128`]);
+const NETWORK_ROWS = [
+  ...['cnn', 'mini-resnet'].flatMap(name => [`${name} train 128`, `${name} infer 128`]),
+  'cnn infer 1',
+];
 
 const row = (id: string, timings: Record<string, number>, extra: Partial<Row> = {}): Row => ({
   id,
@@ -48,7 +53,10 @@ const verdictOf = (what: string, measured: Results): ReturnType<typeof judge>[nu
 
 describe('every gate', () => {
   const ids = new Set([...kernelCases.map(({ id }) => id), ...NETWORK_ROWS]);
-  const names = new Set(['weft', TRIAD, ...[...peers, ...peersOf('webgpu')].map(({ name }) => name)]);
+  const forms = inferenceForms({ kind: 'infer', network: 'cnn', batch: 1 }, { kind: 'wasm' } as Device).map(
+    ({ name }) => name,
+  );
+  const names = new Set(['weft', TRIAD, ...forms, ...[...peers, ...peersOf('webgpu')].map(({ name }) => name)]);
 
   it('of the triad has rows that the triad is timed with', () => {
     const judged = new Set(kernelCases.filter(isJudgedByTriad).map(({ id }) => id));
@@ -93,6 +101,17 @@ describe('verdicts', () => {
     expect(verdictOf('matmul 1024 against tfjs-wasm', results(rows))).toMatchObject({ goal: '-', verdict: 'missed' });
     expect(verdictOf('CNN training step over PyTorch', results(rows)).verdict).toBe('gate');
     expect(verdictOf('MiniResNet training step over PyTorch', results(rows)).verdict).toBe('no gate');
+  });
+
+  it('of inference: the compiled form over ONNX Runtime, not the plain call', () => {
+    const what = 'CNN inference, compiled, over ONNX Runtime';
+    const times = { 'weft wasm': 30, 'weft wasm/captured': 29, 'weft wasm/compiled': 22, onnxruntime: 20 };
+    expect(verdictOf(what, results([row('cnn infer 128', times)]))).toMatchObject({
+      measured: '1.10x (22.0 ms against 20.0 ms)',
+      verdict: 'gate',
+    });
+    const plain = row('cnn infer 128', { 'weft wasm': 10, onnxruntime: 20 });
+    expect(verdictOf(what, results([plain])).measured).toBe('weft wasm/compiled: not asked for');
   });
 
   it('of the triad: the worst row counts, and all are needed', () => {

@@ -1,17 +1,41 @@
 /** `weft explain` as a user runs it: a checkpoint of a small network, the sample images, every file it promises. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { imageSelection } from '../../src/cli/image-selection.ts';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
-import { METHOD_NAMES } from '../../src/explain/index.ts';
+import { gridSegments, METHOD_NAMES } from '../../src/explain/index.ts';
 import { parseNpy } from '../../src/interop/npy.ts';
 import { buildModel, type ModelSpec } from '../../src/nn/index.ts';
 import { saveCheckpoint } from '../../src/train/checkpoint.node.ts';
 import { REPOSITORY } from '../support/shared.ts';
+
+test('commas and spaces in the names of pictures', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'weft, selections-'));
+  try {
+    const file = (name: string) => join(folder, name);
+    for (const name of ['a.jpg,b.jpg', '3,x.png', ' c.jpg']) await writeFile(file(name), '');
+    const kinds = (text: string) => imageSelection(text).map(part => (part.kind === 'file' ? part.path : part.kind));
+    expect(kinds(`${file('a.jpg,b.jpg')},test:1,4,${file('3,x.png')}`)).toEqual([
+      file('a.jpg,b.jpg'),
+      'set',
+      file('3,x.png'),
+    ]);
+    expect(kinds(file(' c.jpg'))).toEqual([file(' c.jpg')]);
+    // Names that are not there: words without a meaning of their own belong to the name that they begin.
+    expect(kinds('red shirt, size 4,5.jpg, mistakes:3, d.png')).toEqual([
+      'red shirt, size 4,5.jpg',
+      'mistakes',
+      'd.png',
+    ]);
+    expect(kinds('x.bmp,y.heic')).toEqual(['x.bmp', 'y.heic']);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
 
 test('selections of images', () => {
   expect(imageSelection('test:0-3')).toEqual([{ kind: 'set', split: 'test', indices: [0, 1, 2, 3] }]);
@@ -102,7 +126,12 @@ describe('weft explain', () => {
     const [few, many] = [await explained(2), await explained(100)];
     const errors = [few, many].map(({ result }) => result.methods[0].additivity.median);
     expect(errors[1]).toBeLessThan(errors[0] / 4);
-    expect(new Set(few.pieces).size).toBe(9);
+    // A value for each of nine cells, but 0 for all that are black anyway.
+    const cells = gridSegments([28, 28], 9);
+    for (let cell = 0; cell < 9; cell++) {
+      expect(new Set(few.pieces.filter((_: number, pixel: number) => cells.labels[pixel] === cell)).size).toBe(1);
+    }
+    expect(new Set(few.pieces.filter((value: number) => value !== 0)).size).toBeGreaterThan(5);
     expect(few.result).toMatchObject({ steps: 2, samples: 40, segmentCount: 9 });
   });
 

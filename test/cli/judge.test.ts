@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { JUDGE_LIGHT } from '../../src/cli/judge.ts';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import { JUDGED_NAMES, MEASURE_NAMES } from '../../src/explain/index.ts';
 import { buildModel, type ModelSpec } from '../../src/nn/index.ts';
+import { JUDGE_LIGHT } from '../../src/study/profiles.ts';
 import { saveCheckpoint } from '../../src/train/checkpoint.node.ts';
 import { REPOSITORY } from '../support/shared.ts';
 

@@ -7,9 +7,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import { buildModel, type ModelSpec } from '../../src/nn/index.ts';
+import type { PhotosResult, RobustnessResult } from '../../src/study/index.ts';
 import { saveCheckpoint } from '../../src/train/checkpoint.node.ts';
-import type { PhotosResult } from '../../src/train/photos.ts';
-import type { RobustnessResult } from '../../src/train/robustness.ts';
 import { REPOSITORY } from '../support/shared.ts';
 
 const GARMENTS = join(REPOSITORY, 'assets/garments');
@@ -98,7 +97,7 @@ describe('weft robustness', () => {
     expect(rows.map(({ corruption }) => corruption)).toEqual(['fog', 'rotate', 'inverse']);
     expect(clean.images).toBe(50);
     expect(JSON.parse(await readFile(join(out, 'robustness.json'), 'utf8'))).toEqual(result);
-    const { sheet, strips, tables } = result.figures;
+    const { sheet, strips, tables } = result.figures!;
     for (const file of [sheet, ...strips.map(strip => strip.file), ...tables]) {
       expect((await stat(join(out, 'figures', file))).size, file).toBeGreaterThan(200);
     }

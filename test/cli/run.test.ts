@@ -81,8 +81,6 @@ function begun(out: string, stage: string): () => boolean {
 function numbers(out: string): unknown {
   const timeless = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(timeless);
-    // How the form of multiply-add was chosen is part of the device's description, not of the numbers.
-    if (typeof value === 'string') return value.replace(/relaxed FMA[^)]*/, 'relaxed FMA');
     if (value === null || typeof value !== 'object') return value;
     const entries = Object.entries(value).filter(
       ([key]) => !/^(seconds|imagesPerSecond|checkpoint|file|out|report|reportBytes)$/.test(key),

@@ -81,7 +81,8 @@ function family(shape: readonly number[], activation: 'none' | 'relu', residual:
       tolerance: [close(1e-5), sums, sums, close(0, 0)],
     },
   ];
-  return cases;
+  // Training refuses a single value per channel.
+  return count === 1 ? cases.slice(1) : cases;
 }
 
 const onlyForward = (cases: readonly ConformanceCase[]) => cases.slice(0, 2);

@@ -48,22 +48,30 @@ const adam: ConformanceCase[] = lengths.flatMap((length, i) =>
   })),
 );
 
-const ema: ConformanceCase[] = lengths.map((length, i) => ({
-  title: `[${length}] (seed ${SEED})`,
-  kernel: emaStep,
-  params: {},
-  inputs: [vector(length), numbers([0, 0.5, 0.9, 0.999, 1][i % 5])],
-  updates: { 0: vector(length).values },
-  tolerance: close,
-}));
+const ema: ConformanceCase[] = lengths.flatMap(length =>
+  [0, 0.3, 0.5, 0.9, 0.999999, 1].map(decay => ({
+    title: `[${length}] decay ${decay} (seed ${SEED})`,
+    kernel: emaStep,
+    params: {},
+    inputs: [vector(length), numbers(1 - decay, decay)],
+    updates: { 0: vector(length).values },
+    tolerance: close,
+  })),
+);
 
-function clip(shape: number[], sumOfSquares: number, maxNorm: number, note = ''): ConformanceCase {
+function clip(
+  shape: number[],
+  sumOfSquares: number,
+  maxNorm: number,
+  note = '',
+  ofScaled = Number.NaN,
+): ConformanceCase {
   const length = shape.reduce((a, b) => a * b, 1);
   return {
     title: `[${shape}] sum ${sumOfSquares} to norm ${maxNorm}${note} (seed ${SEED})`,
     kernel: clipByGlobalNorm,
     params: { maxNorm, shape },
-    inputs: [numbers(sumOfSquares)],
+    inputs: [numbers(sumOfSquares, ofScaled)],
     updates: { 0: vector(length).values },
     tolerance: { kind: 'close', absolute: 1e-30, relative: 2e-6 },
   };
@@ -74,7 +82,10 @@ const clips: ConformanceCase[] = [
   clip([3, 7], 100, 1, ', two axes'),
   clip([10], 0, 1, ', zero norm'),
   clip([0], 1, 1, ', empty'),
-  clip([9], Number.POSITIVE_INFINITY, 1, ', infinite: all NaN'),
+  clip([9], Number.POSITIVE_INFINITY, 1, ', infinite: all NaN', Number.POSITIVE_INFINITY),
+  clip([9], Number.POSITIVE_INFINITY, 2, ', whose scaled sum is finite', 2 ** -20),
+  clip([8], Number.POSITIVE_INFINITY, 2 ** 79, ', whose scaled sum is finite', 9),
+  clip([8], Number.POSITIVE_INFINITY, 2 ** 82, ', above it', 9),
   clip([8], Number.NaN, 1, ', NaN: all NaN'),
 ];
 
@@ -84,7 +95,7 @@ const huge: ConformanceCase = {
   title: `[${HUGE}]`,
   kernel: emaStep,
   params: {},
-  inputs: [{ spec: { shape: [HUGE], dtype: 'float32' }, values: new Float32Array(HUGE).fill(2) }, numbers(0.75)],
+  inputs: [{ spec: { shape: [HUGE], dtype: 'float32' }, values: new Float32Array(HUGE).fill(2) }, numbers(0.25, 0.75)],
   updates: { 0: new Float32Array(HUGE).fill(-1) },
   tolerance: close,
 };

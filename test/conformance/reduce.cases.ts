@@ -31,6 +31,8 @@ const uniform = (): number => stream.uniform() * 2 - 1;
 const EXACT: Tolerance = { kind: 'exact' };
 /** Relative to the sum of absolute values, whatever their number. */
 const SUM: Tolerance = { kind: 'contraction', c: 6, terms: 1 };
+/** Relative to summands of 3e38. */
+const OF_HUGE: Tolerance = { kind: 'close', absolute: 1e33, relative: 2e-6 };
 const TOLERANCE: Record<ReduceOp, Tolerance> = {
   sum: SUM,
   mean: SUM,
@@ -185,6 +187,24 @@ for (const op of ['max', 'min'] as const) {
         ' infinite',
       ),
     );
+  }
+}
+
+// Sums that overflow on the way: once scaled they do not, unless the answer itself does or something is not finite.
+const huge = (i: number): number => (i % 5 === 4 ? -1 : 1) * 3e38 * (0.5 + 0.5 * stream.uniform());
+for (const [shape, axes] of [...patterns, [[5, 1], [0]], [[3, 9000], [1]], [[9000, 3], [0]]] as const) {
+  const input = floats(shape, huge);
+  further.push({ ...reduceCase('mean', input, axes, false, ' huge values'), tolerance: OF_HUGE });
+  const balanced = floats(shape, i => (i % 2 ? -1 : 1) * 2.5e38 * (1 + (i % 3 ? 0 : 1e-3)));
+  further.push({ ...reduceCase('sum', balanced, axes, true, ' huge values that cancel'), tolerance: OF_HUGE });
+}
+for (const [note, value] of [
+  ['infinity', Infinity],
+  ['NaN', Number.NaN],
+] as const) {
+  for (const op of ['sum', 'mean'] as const) {
+    const input = floats([6, 40], i => (i === 57 ? value : i < 80 ? 3e38 : 1));
+    further.push({ ...reduceCase(op, input, [1], false, ` ${note} among huge values`), tolerance: OF_HUGE });
   }
 }
 

@@ -4,17 +4,23 @@
  */
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Device } from '../../src/devices/device.ts';
-import { allocateHost, type NumberArray, type TypedArray } from '../../src/devices/dtype.ts';
-import type { Spec } from '../../src/devices/kernel.ts';
+import { allocateHost, type TypedArray } from '../../src/devices/dtype.ts';
+import type { Kernel, Spec } from '../../src/devices/kernel.ts';
 import { formatShape, sizeOf } from '../../src/devices/shape.ts';
 import { release } from '../../src/devices/storage.ts';
+import { KERNEL_FAMILIES } from '../../src/kernels/by-name.ts';
 import { ALL_CONFIGURATIONS, openTestDevices } from '../support/devices.ts';
 import type { ConformanceCase, Tolerance } from './cases.ts';
 
 const EPSILON = 2 ** -24;
 
-/** Registers the tests of one kernel family. Await it at the top level of a test file. */
+/** Registers the tests of one kernel family, a folder of src/kernels. Await it at the top level of a test file. */
 export async function runConformance(family: string, cases: readonly ConformanceCase[]): Promise<void> {
+  const kernels = KERNEL_FAMILIES.get(family) ?? [];
+  test(`${family}: every kernel has a case`, () => {
+    expect(kernels.length).toBeGreaterThan(0);
+    expect(kernels.filter(kernel => !cases.some(one => one.kernel === kernel)).map(({ name }) => name)).toEqual([]);
+  });
   const devices = await openTestDevices(ALL_CONFIGURATIONS);
   const expected = new Map<ConformanceCase, Expectation>();
   const expectation = (one: ConformanceCase): Expectation => {
@@ -24,6 +30,7 @@ export async function runConformance(family: string, cases: readonly Conformance
   for (const { name, device } of devices) {
     describe.skipIf(!device)(`${family} on ${name}`, () => {
       if (device) afterAll(() => device.destroy());
+      test('every variant has a case', () => expect(variantsWithoutCase(kernels, cases, device!)).toEqual([]));
       for (const one of cases) {
         test(one.title, async () => {
           const variants = applicableVariants(one, device!);
@@ -44,16 +51,47 @@ export function applicableVariants({ kernel, inputs, params }: ConformanceCase, 
     .map(({ name }) => name);
 }
 
+/**
+ * Variants of a device that no case of their kernel can run. On a GPU those count that need subgroups, though this one may
+ * have none.
+ */
+function variantsWithoutCase(kernels: readonly Kernel[], cases: readonly ConformanceCase[], device: Device): string[] {
+  const { adapter } = device as Device & { adapter: any };
+  const adapters = [adapter];
+  if (device.kind === 'webgpu') {
+    const features = new Set([...adapter.features, 'subgroups']);
+    for (const subgroupSize of [8, 32]) adapters.push({ ...adapter, features, subgroupSize });
+  }
+  return kernels.flatMap(kernel =>
+    kernel[device.kind === 'webgpu' ? 'wgsl' : 'wasm']
+      .filter(
+        variant =>
+          !cases.some(
+            ({ kernel: its, inputs, params }) =>
+              its === kernel &&
+              adapters.some(one =>
+                variant.applies(
+                  inputs.map(({ spec }) => spec),
+                  params,
+                  one,
+                ),
+              ),
+          ),
+      )
+      .map(({ name }) => `${kernel.name}/${name}`),
+  );
+}
+
 export interface Expectation {
   readonly specs: readonly Spec[];
-  readonly outputs: readonly NumberArray[];
+  readonly outputs: readonly TypedArray[];
   /** The same kernel on absolute values: the size of what was summed. */
-  magnitudes(): readonly NumberArray[];
+  magnitudes(): readonly TypedArray[];
 }
 
 /** Reference arrays hold float32 tensors in float64. */
-function toReference(values: TypedArray, spec: Spec): NumberArray {
-  return spec.dtype === 'float32' ? Float64Array.from(values) : (values.slice() as NumberArray);
+function toReference(values: TypedArray, spec: Spec): TypedArray {
+  return spec.dtype === 'float32' ? Float64Array.from(values) : (values.slice() as TypedArray);
 }
 
 /** What the float64 loops make of a case. */
@@ -61,7 +99,7 @@ export function expect64(one: ConformanceCase): Expectation {
   const { kernel, params, inputs, updates } = one;
   const inputSpecs = inputs.map(({ spec }) => spec);
   const specs = kernel.infer(inputSpecs, params);
-  const compute = (absolute: boolean): NumberArray[] => {
+  const compute = (absolute: boolean): TypedArray[] => {
     const outputs = specs.map((spec, i) => {
       const before = updates?.[i];
       if (before) return toReference(before, spec);
@@ -71,13 +109,37 @@ export function expect64(one: ConformanceCase): Expectation {
     });
     const values = inputs.map(({ spec, values }) => {
       const array = toReference(values, spec);
-      return absolute && spec.dtype === 'float32' ? (array.map(Math.abs) as NumberArray) : array;
+      return absolute && spec.dtype === 'float32' ? (array.map(Math.abs) as TypedArray) : array;
     });
     kernel.reference(values, outputs, inputSpecs, params);
     return outputs;
   };
-  let magnitudes: NumberArray[] | undefined;
+  let magnitudes: TypedArray[] | undefined;
   return { specs, outputs: compute(false), magnitudes: () => (magnitudes ??= compute(true)) };
+}
+
+/** Runs one variant; gives the outputs, of shapes and types `specs`. */
+export async function runVariant(
+  one: ConformanceCase,
+  device: Device,
+  variant: string,
+  specs: readonly Spec[],
+): Promise<TypedArray[]> {
+  const inputs = one.inputs.map(({ spec, values }) => {
+    const storage = device.allocate(values.length, spec.dtype);
+    device.write(storage, values);
+    return { storage, shape: spec.shape };
+  });
+  const outputs = specs.map(({ shape, dtype }, i) => {
+    const storage = device.allocate(sizeOf(shape), dtype);
+    // A kernel must write every element: what it leaves alone shows up as this pattern.
+    device.write(storage, one.updates?.[i] ?? allocateHost(dtype, storage.length).fill(77));
+    return { storage, shape };
+  });
+  device.run(one.kernel, inputs, outputs, one.params, { variant });
+  const values = await Promise.all(outputs.map(({ storage }) => device.read(storage)));
+  for (const { storage } of [...inputs, ...outputs]) release(storage);
+  return values;
 }
 
 /** Runs one variant and compares every element of every output. */
@@ -87,21 +149,9 @@ export async function checkVariant(
   variant: string,
   expected: Expectation,
 ): Promise<void> {
-  const inputs = one.inputs.map(({ spec, values }) => {
-    const storage = device.allocate(values.length, spec.dtype);
-    device.write(storage, values);
-    return { storage, shape: spec.shape };
-  });
-  const outputs = expected.specs.map(({ shape, dtype }, i) => {
-    const storage = device.allocate(sizeOf(shape), dtype);
-    // A kernel must write every element: what it leaves alone shows up as this pattern.
-    device.write(storage, one.updates?.[i] ?? allocateHost(dtype, storage.length).fill(77));
-    return { storage, shape };
-  });
-  device.run(one.kernel, inputs, outputs, one.params, { variant });
+  const outputs = await runVariant(one, device, variant, expected.specs);
   const tolerances = typeof one.tolerance === 'function' ? one.tolerance(variant) : one.tolerance;
-  for (let i = 0; i < outputs.length; i++) {
-    const actual = await device.read(outputs[i].storage);
+  for (const [i, actual] of outputs.entries()) {
     const tolerance = Array.isArray(tolerances) ? tolerances[i] : (tolerances as Tolerance);
     const magnitude = tolerance.kind === 'contraction' ? expected.magnitudes()[i] : undefined;
     const failure = firstDifference(actual, expected.outputs[i], tolerance, magnitude);
@@ -110,15 +160,14 @@ export async function checkVariant(
       expect.fail(`${one.kernel.name}/${variant}, output ${i} ${formatShape(shape)} ${dtype}: ${failure}`);
     }
   }
-  for (const { storage } of [...inputs, ...outputs]) release(storage);
 }
 
 /** Describes the worst element outside its bound, or undefined when all are within. */
 export function firstDifference(
   actual: TypedArray,
-  expected: NumberArray,
+  expected: TypedArray,
   tolerance: Tolerance,
-  magnitude?: NumberArray,
+  magnitude?: TypedArray,
 ): string | undefined {
   if (actual.length !== expected.length) return `${actual.length} elements instead of ${expected.length}`;
   let worst = 0;

@@ -309,6 +309,28 @@ describe('a download', () => {
     expect(notes).toContainEqual(expect.stringContaining('cannot be downloaded: no answer within 0.1 s.'));
   });
 
+  it.each([
+    ['that says how much it sends', true, /the server sends 1000000000000 bytes, the file has at most \d+\.$/],
+    ['that does not', false, /the server sends more than \d+ bytes, the file has at most \d+\.$/],
+  ])('leaves a server that has more to send than the file has, %s', async (_, isSaid, message) => {
+    let sent = 0;
+    const left: Promise<void>[] = [];
+    const baseUrl = await serve((_request, response) => {
+      response.writeHead(200, isSaid ? { 'content-length': 1e12 } : {});
+      const timer = setInterval(() => {
+        sent += 2 ** 14;
+        response.write(new Uint8Array(2 ** 14));
+      }, 1);
+      left.push(new Promise(resolve => response.on('close', resolve)));
+      response.on('close', () => clearInterval(timer));
+    });
+    expect((await search({ baseUrl })).source.kind).toBe('sample');
+    await Promise.all(left);
+    expect(left).toHaveLength(1);
+    expect(sent).toBeLessThan(4 * 2 ** 20);
+    expect(notes).toContainEqual(expect.stringMatching(message));
+  });
+
   it('works where the cache cannot be written, and says that it is not kept', async () => {
     await writeFile(join(scratch, 'file'), '');
     const found = await search({ baseUrl: await serve(serveSample), cacheDir: join(scratch, 'file', 'cache') });

@@ -199,7 +199,7 @@ describe('the steps on numbers', () => {
     expect(sharp[0]).toBeCloseTo(0.5, 12);
   });
 
-  test('extending centres', () => {
+  test('extending puts the raster in the middle, the odd pixel of ground after it', () => {
     const extended = extend({ width: 2, height: 1, values: Float64Array.of(0.1, 0.2) }, 4, 0.9).values;
     expect(Array.from(extended)).toEqual([0.9, 0.9, 0.9, 0.9, 0.9, 0.1, 0.2, 0.9, ...new Array(8).fill(0.9)]);
   });

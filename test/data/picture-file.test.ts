@@ -1,5 +1,5 @@
 /** Pictures from a disk: turned upright, colours and transparency kept, a sentence for what is none; and what they are known to show. */
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -83,7 +83,106 @@ describe('readPicture', () => {
   });
 });
 
+describe('pictures of other kinds', () => {
+  test('a .jfif is a JPEG, and found in a folder', async () => {
+    const own = join(folder, 'jfif');
+    await mkdir(own);
+    await halves().jpeg().toFile(join(own, 'a.jpg'));
+    await writeFile(join(own, 'a.JFIF'), await readFile(join(own, 'a.jpg')));
+    expect((await findPhotos([own])).map(({ name }) => name)).toEqual(['a.JFIF', 'a.jpg']);
+    expect((await readPicture(join(own, 'a.JFIF'))).width).toBe(40);
+  });
+
+  test.each([
+    ['x.bmp', 'BM\x46\0\0\0\0\0\0\0', 'BMP'],
+    ['x.heic', '\0\0\0\x18ftypheic\0\0\0\0', 'HEIC'],
+    ['photo.jpg', '\0\0\0\x18ftypmif1\0\0\0\0', 'HEIC'],
+    ['x.jxl', '\xff\x0a\0\0', 'JPEG XL'],
+    ['x.psd', '8BPS\0\x01\0\0', 'Photoshop'],
+    ['x.ico', '\0\0\x01\0\x01\0', 'ICO'],
+  ])('%s is named as what it is, and not passed over in a folder', async (name, head, format) => {
+    const own = await mkdtemp(join(folder, 'other-'));
+    const bytes = Buffer.from(head.padEnd(64, '\0'), 'latin1');
+    await writeFile(join(own, name), bytes);
+    expect((await findPhotos([own])).map(photo => photo.name)).toEqual([name]);
+    const message = new RegExp(`${name} is a ${format} picture, which is not read here; save it as JPEG or PNG\\.$`);
+    await expect(readPicture(join(own, name))).rejects.toThrow(message);
+    await expect(readPicture(join(own, name), bytes)).rejects.toThrow(message);
+  });
+
+  test.each([
+    ['float', 'float values', 32, 3],
+    ['char', 'signed bytes', 8, 2],
+  ])('a TIFF of type %s, %s, gets a sentence', async (depth, _, bits, sampleFormat) => {
+    // Two by one pixels: little-endian header, nine entries of 12 bytes, then the values.
+    const entries = [
+      [256, 3, 1, 2], // width
+      [257, 3, 1, 1], // height
+      [258, 3, 1, bits],
+      [259, 3, 1, 1], // not compressed
+      [262, 3, 1, 1], // black is 0
+      [273, 4, 1, 8 + 2 + 9 * 12 + 4], // where the values lie
+      [277, 3, 1, 1], // one channel
+      [279, 4, 1, bits / 4], // bytes of values
+      [339, 3, 1, sampleFormat],
+    ];
+    const bytes = Buffer.alloc(8 + 2 + 12 * entries.length + 4 + 8);
+    bytes.write('II*\0\x08\0\0\0', 'latin1');
+    bytes.writeUInt16LE(entries.length, 8);
+    entries.forEach(([tag, type, count, value], i) => {
+      const at = 10 + 12 * i;
+      bytes.writeUInt16LE(tag, at);
+      bytes.writeUInt16LE(type, at + 2);
+      bytes.writeUInt32LE(count, at + 4);
+      bytes.writeUInt32LE(value, at + 8);
+    });
+    bytes.writeFloatLE(0.25, bytes.length - 8);
+    bytes.writeFloatLE(1, bytes.length - 4);
+    await writeFile(join(folder, `${depth}.tiff`), bytes);
+    const read = readPicture(join(folder, `${depth}.tiff`));
+    await expect(read).rejects.toThrow(DataError);
+    await expect(read).rejects.toThrow(
+      `${depth}.tiff holds values of type ${depth}; save it with 8 or 16 unsigned bits for each channel.`,
+    );
+  });
+
+  test('links are followed, a link to nothing is named, a link back is not followed for ever', async () => {
+    const own = join(folder, 'links');
+    await mkdir(join(own, 'coat'), { recursive: true });
+    await mkdir(join(folder, 'elsewhere'));
+    await halves()
+      .png()
+      .toFile(join(folder, 'elsewhere', 'far.png'));
+    await symlink(join(folder, 'elsewhere'), join(own, 'sandal'));
+    await symlink(join(folder, 'elsewhere', 'far.png'), join(own, 'coat', 'one, two.png'));
+    await symlink(join(own, 'nothing.png'), join(own, 'coat', 'broken.png'));
+    await symlink(own, join(own, 'coat', 'back'));
+    const found = await findPhotos([own]);
+    expect(found.map(({ name, label }) => [name, label])).toEqual([
+      [join('coat', 'broken.png'), [4]],
+      [join('coat', 'one, two.png'), [4]],
+      [join('sandal', 'far.png'), [5]],
+    ]);
+    expect((await readPicture(found[1].path)).width).toBe(40);
+    await expect(readPicture(found[0].path)).rejects.toThrow(/There is no file/);
+  });
+});
+
 describe('labels', () => {
+  test('files that spreadsheets save begin with a byte order mark', async () => {
+    expect([...parseLabels('\ufeffa.jpg,Coat', 'labels.csv')]).toEqual([['a.jpg', [4]]]);
+    expect([...parseLabels('\ufeff{"a.jpg": "Coat"}', 'labels.json')]).toEqual([['a.jpg', [4]]]);
+    expect([...parseLabels('"a ""b"", c.jpg",Coat', 'labels.csv')]).toEqual([['a "b", c.jpg', [4]]]);
+    const own = join(folder, 'marked');
+    await mkdir(own);
+    await halves().jpeg().toFile(join(own, 'ä, b.jpg'));
+    const text = '\ufeffä, b.jpg,Coat\r\n';
+    for (const bytes of [Buffer.from(text), Buffer.from(text, 'utf16le'), Buffer.from(text, 'utf16le').swap16()]) {
+      await writeFile(join(own, 'labels.csv'), bytes);
+      expect((await findPhotos([own]))[0].label).toEqual([4]);
+    }
+  });
+
   test('words that people use', () => {
     for (const [label, name] of CLASS_NAMES.entries()) expect(labelOfWord(name)).toEqual([label]);
     expect(labelOfWord('T-Shirt')).toEqual([0]);

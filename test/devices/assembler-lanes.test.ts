@@ -162,6 +162,7 @@ describe('i32x4', () => {
     mul: [(a, b) => a.mul(b), Math.imul],
     minS: [(a, b) => a.minS(b), Math.min],
     maxS: [(a, b) => a.maxS(b), Math.max],
+    maxU: [(a, b) => a.maxU(b), (x, y) => Math.max(x >>> 0, y >>> 0) | 0],
     and: [(a, b) => a.and(b), (a, b) => a & b],
     andNot: [(a, b) => a.andNot(b), (a, b) => a & ~b],
     or: [(a, b) => a.or(b), (a, b) => a | b],
@@ -194,7 +195,7 @@ describe('i32x4', () => {
     });
   }
 
-  it('conversions', () => {
+  it('conversions read integers as signed, as unsigned, or as bits', () => {
     const got = words(Int32Array.of(5, -1, 0x7fffffff, -0x80000000), new Uint8Array(4), px => [
       px.i32x4().toF32x4S(),
       px.i32x4().toF32x4U(),

@@ -89,7 +89,7 @@ describe('what comes with the package', () => {
       for (const file of files) {
         const { adapter } = JSON.parse(readFileSync(join(SHIPPED_TUNING, file), 'utf8')) as TuningTable;
         const table = readShippedTuning(adapter);
-        expect(table, file).toBeDefined();
+        expect(table, file).toMatchObject({ adapter });
         const form = adapter.startsWith('wasm') ? 'wasm' : 'wgsl';
         for (const [key, { variant, milliseconds, untuned }] of Object.entries(table!.choices)) {
           const kernel = KERNELS.get(key.split(' ')[0]);

@@ -5,7 +5,9 @@ import { DeviceError } from '../../src/devices/errors.ts';
 import type { Kernel } from '../../src/devices/kernel.ts';
 import { release, viewOf } from '../../src/devices/storage.ts';
 import { openWasmDevice, type WasmDevice } from '../../src/devices/wasm/device.ts';
+import { nodeHost } from '../../src/devices/wasm/host.node.ts';
 import { contentKey } from '../../src/devices/wasm/plans.ts';
+import { fusesMultiplyAdd, hasRelaxedSimd } from '../../src/devices/wasm/relaxed-simd.ts';
 import { accumulate, iota, like, numbers, operand, scale, viaScratch } from './wasm-kernels.ts';
 
 let device: WasmDevice;
@@ -139,7 +141,7 @@ describe('run', () => {
     expect(await numbers(device, y.storage)).toEqual([3, 6, 9]);
   });
 
-  it('runs nothing when every output is empty', () => {
+  it('plans and runs nothing when every output is empty', async () => {
     const kernel: Kernel<null> = {
       ...accumulate,
       wasm: [
@@ -153,7 +155,12 @@ describe('run', () => {
       ],
     };
     const empty = operand(device, new Float32Array(0), [0, 5]);
-    device.run(kernel, [empty], [like(device, empty)], null);
+    const nothing = like(device, empty);
+    const before = device.memory();
+    device.run(kernel, [empty], [nothing], null);
+    expect(device.memory()).toEqual(before);
+    const full = operand(device, iota(5), [1, 5]);
+    expect(() => device.run(kernel, [full], [like(device, full)], null)).toThrow('planned');
   });
 
   it('runs the variant asked for, and says which there are', async () => {
@@ -165,8 +172,10 @@ describe('run', () => {
       ],
     };
     const odd = operand(device, iota(3));
-    const run = (variant?: string) => device.run(twice, [odd], [like(device, odd)], { factor: 1 }, { variant });
-    expect(run).not.toThrow();
+    const out = like(device, odd);
+    const run = (variant?: string) => device.run(twice, [odd], [out], { factor: 2 }, { variant });
+    run();
+    expect(await numbers(device, out.storage)).toEqual(Array.from(iota(3), x => 2 * x));
     expect(() => run('pairs')).toThrow(DeviceError);
     expect(() => run('pairs')).toThrow(
       'variant "pairs" does not apply to inputs [3] on this adapter; these do: general',
@@ -306,6 +315,19 @@ it('profiles time and work per kernel and variant', async () => {
   expect(await device.profile(() => {})).toEqual([]);
 });
 
+it('a profile tells how many of the numbers that were read are subnormal, of replayed calls too', async () => {
+  const x = operand(device, Float32Array.of(1, 2 ** -126, 0, Number.NaN, -(2 ** -127), 2 ** -149, 1e-40, 1 / 0));
+  const y = like(device, x);
+  const plain = operand(device, iota(8));
+  const run = (from: typeof x) => device.run(scale, [from], [y], { factor: 2 });
+  const shares = async (work: () => void) => (await device.profile(work)).map(({ subnormals }) => subnormals);
+  expect(await shares(() => run(x))).toEqual([3 / 8]);
+  expect(await shares(() => run(plain))).toEqual([undefined]);
+  const capture = device.capture(() => run(x));
+  expect(await shares(() => capture.replay())).toEqual([3 / 8]);
+  capture.dispose();
+});
+
 it('a profile tells of each call what it had to do, and how large its arrays are', async () => {
   const x = operand(device, iota(1000));
   const y = like(device, x);
@@ -320,23 +342,56 @@ it('a profile tells of each call what it had to do, and how large its arrays are
 });
 
 it('uses fused multiply-add as told, and says so', async () => {
-  const opened = await Promise.all([false, true].map(relaxedSimd => openWasmDevice({ threads: 1, relaxedSimd })));
+  const opened = await Promise.all(
+    [false, true].map(relaxedSimd => openWasmDevice({ threads: 1, relaxedSimd, wide: false })),
+  );
   expect(opened.map(({ adapter }) => adapter.relaxedSimd)).toEqual([false, true]);
-  expect(opened.map(({ info }) => /relaxed FMA (not wanted|as asked)/.exec(info.description)?.[1])).toEqual([
-    'not wanted',
-    'as asked',
+  expect(opened.map(({ info }) => /, ([a-z -]+)\)$/.exec(info.description)?.[1])).toEqual([
+    'separate multiply and add',
+    'fused multiply-add',
   ]);
   expect(opened[0].info.adapter).not.toBe(opened[1].info.adapter);
-  process.env['WEFT_RELAXED_SIMD'] = '1';
   try {
+    process.env['WEFT_RELAXED_SIMD'] = '1';
     const byEnvironment = await openWasmDevice({ threads: 1 });
     expect(byEnvironment.adapter.relaxedSimd).toBe(true);
     opened.push(byEnvironment);
+    process.env['WEFT_RELAXED_SIMD'] = 'yes';
+    await expect(openWasmDevice({ threads: 1 })).rejects.toThrow('WEFT_RELAXED_SIMD must be 0 or 1, not "yes"');
   } finally {
     delete process.env['WEFT_RELAXED_SIMD'];
   }
-  expect(device.info.description).toMatch(/relaxed FMA (not )?used: \d\.\d\dx in a probe/);
   await Promise.all(opened.map(each => each.destroy()));
+});
+
+it('unless told, fuses where engine and processor do, however busy the machine is', async () => {
+  const opened = await Promise.all(Array.from({ length: 6 }, () => openWasmDevice({ threads: 1 })));
+  const expected = hasRelaxedSimd(nodeHost) && fusesMultiplyAdd(nodeHost);
+  expect(opened.map(({ adapter }) => adapter.relaxedSimd)).toEqual(Array(6).fill(expected));
+  expect(opened[0].info.description).toMatch(expected ? /, fused multiply-add/ : /, no fused multiply-add in this/);
+  await Promise.all(opened.map(each => each.destroy()));
+});
+
+it('opens with the memory of a device that was closed, never with that of an open one', async () => {
+  const first = await openWasmDevice({ threads: 1 });
+  const second = await openWasmDevice({ threads: 1 });
+  const x = operand(second, iota(5));
+  operand(first, new Float32Array(40e6));
+  const grown = first.memory();
+  await first.destroy();
+  const third = await openWasmDevice({ threads: 1 });
+  expect(third.memory()).toEqual({
+    liveAllocations: 0,
+    liveBytes: 0,
+    pooledBytes: grown.liveBytes + grown.pooledBytes,
+  });
+  const y = operand(third, new Float32Array(5).fill(9));
+  expect(Array.from(await second.read(x.storage))).toEqual([1, 2, 3, 4, 5]);
+  expect(Array.from(await third.read(y.storage))).toEqual([9, 9, 9, 9, 9]);
+  expect(() => first.memory()).toThrow('destroyed'); // and so the collector could not have been faster
+  const smaller = await openWasmDevice({ threads: 1, maximumPages: 64 });
+  expect(smaller.memory().pooledBytes).toBeLessThan(64 * 65536);
+  await Promise.all([second, third, smaller].map(each => each.destroy()));
 });
 
 it('throws after destroy, except for late releases', async () => {

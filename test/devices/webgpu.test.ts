@@ -235,7 +235,7 @@ describeWebGpu('errors', () => {
       const length = Math.ceil(device.gpu.limits.maxBufferSize / 4) + 1;
       expect(() => device.allocate(length, 'float32')).toThrow(OutOfMemoryError);
       expect(() => device.allocate(length, 'float32')).toThrow(
-        new RegExp(`${length * 4} bytes asked for.*4096 bytes are live in 1 allocations`),
+        new RegExp(`${length * 4} bytes were asked for.*4096 bytes are live in 1 allocations`),
       );
     }));
 

@@ -57,7 +57,7 @@ describe('the one-convolution net (attribution.md, check value 1)', () => {
       [0, 0, 6, 15],
     ];
     const plusPlus = [4 / (2 + 75), 1 / (2 + 21)];
-    const xGrad = [75 / (75 + 1e-7), -21 / (21 + 1e-7)];
+    const xGrad = [75 / 75, -21 / 21];
     const maps = (weights: number[]) => [0, 1, 2, 3].map(i => weights[0] * a[0][i] + weights[1] * a[1][i]);
     const got = await Promise.all([
       explain.gradCamPlusPlus(model, x, { layer: 'relu1' }),
@@ -69,7 +69,59 @@ describe('the one-convolution net (attribution.md, check value 1)', () => {
 
   test('Grad-CAM++ and XGrad-CAM refuse a layer with negative activations', async () => {
     await expect(explain.gradCamPlusPlus(model, x, { layer: 'conv' })).rejects.toThrow(/behind a relu.*"conv".*-30/);
-    await expect(explain.xGradCam(model, x, { layer: 'conv' })).rejects.toThrow(/behind a relu/);
+    await expect(explain.xGradCam(model, x, { layer: 'conv' })).rejects.toThrow(/behind a relu.*allowNegative: true/);
+  });
+
+  test('Grad-CAM++ and XGrad-CAM take their formulas at the convolution where that is asked for', async () => {
+    // A = [-5, 4, 31, 40] and [-30, -21, 6, 15], sums 70 and -30; g = [0, 1, 1, 1] and [0, 0, -1, -1].
+    const a = [
+      [-5, 4, 31, 40],
+      [-30, -21, 6, 15],
+    ];
+    const options = { layer: 'conv', allowNegative: true };
+    const maps = (weights: number[]) => [0, 1, 2, 3].map(i => weights[0] * a[0][i] + weights[1] * a[1][i]);
+    // sum relu(g) / (2 + relu(g) sum A), and sum(g A) / sum(A).
+    expectClose((await explain.gradCamPlusPlus(model, x, options)).values, maps([3 / (2 + 70), 0]), 1e-12);
+    expectClose((await explain.xGradCam(model, x, options)).values, maps([75 / 70, -21 / -30]), 1e-12);
+    // The other methods have no such condition, and take the option without minding it.
+    expect(plain((await explain.gradCam(model, x, options)).values)).toEqual([11.25, 13.5, 20.25, 22.5]);
+    const named = await explain.methodNamed('xgrad-cam').run(model, x, { ...options, background: x });
+    expectClose(named.values, maps([75 / 70, 0.7]), 1e-12);
+  });
+
+  test('sums of activations that cancel make no map', async () => {
+    const split = (k: number) => ({ features: (y: w.Tensor) => y, head: (b: w.Tensor) => w.mul(w.sum(b, [1, 2]), k) });
+    const cancelling = w.tensor(Float64Array.of(1, -1, 2, -2), [1, 2, 2, 1]);
+    await expect(
+      explain.gradCamPlusPlus(split(1), w.tensor(Float64Array.of(1, -3), [1, 1, 2, 1]), { allowNegative: true }),
+    ).rejects.toThrow(/grad-cam\+\+: value 0 of image 0 is/);
+    // g = 1 everywhere: sum(g A) = sum(A) = 0, a channel that says nothing.
+    const { values } = await explain.xGradCam(split(1), cancelling, { allowNegative: true });
+    expect(plain(values)).toEqual([0, 0, 0, 0]);
+  });
+
+  test('the unit of the activations changes no map but by itself', async () => {
+    const shape = [1, 3, 3, 4];
+    const a = await w.relu(random(device, shape, 9)).data();
+    const weights = random(device, [4, 2], 10);
+    const run = async (method: typeof explain.gradCam, unit: number) => {
+      const split = {
+        features: (y: w.Tensor) => w.affine(y, unit, 0),
+        head: (b: w.Tensor) => w.matmul(w.globalAveragePool(w.affine(b, 1 / unit, 0)), weights),
+      };
+      return (await method(split, w.tensor(Float64Array.from(a), shape), { target: 1 })).values;
+    };
+    for (const method of [explain.xGradCam, explain.eigenCam, explain.scoreCam]) {
+      const usual = await run(method, 1);
+      const scale = Math.max(...Array.from(usual, Math.abs));
+      // XGrad-CAM's weights are gradients, in the inverse unit.
+      for (const unit of method === explain.eigenCam ? [1e-200, 1e-9, 1e9] : [1e-9, 1e9]) {
+        const found = Array.from(await run(method, unit), value =>
+          method === explain.xGradCam ? value : value / unit,
+        );
+        expectClose(found, usual, 1e-9 * scale);
+      }
+    }
   });
 
   test('Score-CAM, step by step on the host', async () => {
@@ -85,7 +137,7 @@ describe('the one-convolution net (attribution.md, check value 1)', () => {
         const [v, u] = [Math.floor(i / 4) / 3, (i % 4) / 3];
         return (1 - v) * ((1 - u) * map[0] + u * map[1]) + v * ((1 - u) * map[2] + u * map[3]);
       });
-      const range = Math.max(...mask) - Math.min(...mask) + 1e-8;
+      const range = Math.max(...mask) - Math.min(...mask);
       const masked = mask.map((value, i) => (i * (value - Math.min(...mask))) / range);
       scores.push(
         await model
@@ -199,7 +251,18 @@ describe('steps towards a picture', () => {
     const maps = { values: Float64Array.of(-1, 0, 1, 3), shape: [1, 2, 2] };
     expect(plain(explain.positiveMaps(maps).values)).toEqual([0, 0, 1, 3]);
     const scaled = explain.scaledMaps(maps).values;
-    expectClose(scaled, [0, 0.25, 0.5, 1], 1e-6);
+    expectClose(scaled, [0, 0.25, 0.5, 1], 1e-15);
+    for (const unit of [1e-300, 1e-9, 1e-7, 1e300]) {
+      const tiny = { values: Float64Array.of(-unit, 0, unit, 3 * unit), shape: [1, 2, 2] };
+      expectClose(explain.scaledMaps(tiny).values, [0, 0.25, 0.5, 1], 1e-15);
+    }
+    expect(plain(explain.scaledMaps({ values: Float64Array.of(-1.7e308, 1.7e308), shape: [1, 1, 2] }).values)).toEqual([
+      0, 1,
+    ]);
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const bad = { values: Float64Array.of(0, 1, 2, value), shape: [2, 1, 2] };
+      expect(() => explain.scaledMaps(bad)).toThrow(`Value 1 of map 1 is ${value}`);
+    }
     // Two pixels to four: the outer quarters keep the value of their pixel.
     const wide = explain.resizeMaps({ values: Float64Array.of(0, 4), shape: [1, 1, 2] }, [1, 4]);
     expect(plain(wide.values)).toEqual([0, 1, 3, 4]);

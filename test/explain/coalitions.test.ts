@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import * as explain from '../../src/explain/index.ts';
 import * as w from '../../src/index.ts';
+import { settle } from '../support/garbage.ts';
 import { plain } from './compare.ts';
 
 const device = new ReferenceDevice();
@@ -60,6 +61,7 @@ describe('scores of coalitions', () => {
   });
 
   test('no tensors are left: synchronous, asynchronous, and where the box throws', async () => {
+    await settle();
     const before = w.liveTensorCount();
     await explain.coalitionScores(digits, image, players, masks, { batchSize: 1 });
     await explain.coalitionScores(async batch => digits(batch), image, players, masks, { batchSize: 2 });

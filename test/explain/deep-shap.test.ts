@@ -7,6 +7,7 @@ import type { UnaryOp } from '../../src/kernels/elementwise/elementwise.ts';
 import { unaryTable } from '../../src/kernels/elementwise/unary.table.ts';
 import { cnn, Linear, Module, miniResNet, Sequential } from '../../src/nn/index.ts';
 import { openTestDevices } from '../support/devices.ts';
+import { drawn, ROWS } from '../support/examples.ts';
 import { expectClose } from './compare.ts';
 import { random, tangledNet } from './networks.ts';
 
@@ -64,12 +65,11 @@ describe('known values (attribution.md, check values 2 and 3)', () => {
 });
 
 describe('completeness in float64', () => {
-  test.each(Object.keys(unaryTable) as UnaryOp[])('%s', async op => {
-    const needsPositive = ['log', 'sqrt', 'rsqrt', 'reciprocal'].includes(op);
-    const sample = (rows: number, seed: number) => {
-      const x = random(device, [rows, 6], seed, 1.5);
-      return needsPositive ? w.affine(w.abs(x), 1, 0.1) : x;
-    };
+  const unaries = ROWS.filter(([name]) => name in unaryTable);
+  test.each(unaries)('%s', async (name, { examples: [{ inputs }] }) => {
+    const op = name as UnaryOp;
+    const { values: range } = inputs[0];
+    const sample = (rows: number, seed: number) => drawn({ shape: [rows, 6], values: range }, device, seed);
     const weight = random(device, [6, 2], 5);
     const { additivityError, values } = await deepShap(x => w.matmul(w.unary(op, x), weight), sample(3, 6), {
       background: sample(4, 7),
@@ -151,6 +151,77 @@ describe('the chunks it is computed in', () => {
   });
 });
 
+describe('where the image equals its background', () => {
+  const root = (x: w.Tensor) => w.sum(w.sqrt(x), 1, true);
+  const x = w.tensor([[0, 4]]);
+
+  test('an infinite slope contributes nothing', async () => {
+    // sqrt(4) - sqrt(1), and nothing for 0 against 0; by hand.
+    const { values, additivityError } = await deepShap(root, x, { background: w.tensor([[0, 1]]) });
+    expectClose(values, [0, 1], 1e-15);
+    expect(additivityError).toBeLessThan(1e-14);
+    const gamma = (y: w.Tensor) => w.sum(w.pow(y, w.tensor([1 / 2.2])), 1, true);
+    const corrected = await deepShap(gamma, x, { background: w.tensor([[0, 1]]) });
+    expectClose(corrected.values, [0, 4 ** (1 / 2.2) - 1], 1e-14);
+  });
+
+  test('inside a network too, where the slope would spread', async () => {
+    const weight = w.tensor([
+      [1, 0.5],
+      [0, 1],
+    ]);
+    const f = (y: w.Tensor) => w.sum(w.sqrt(w.matmul(y, weight)), 1, true);
+    const { values, additivityError } = await deepShap(f, x, { background: w.tensor([[0, 1]]) });
+    expectClose(values, [0, 1], 1e-15);
+    expect(additivityError).toBeLessThan(1e-14);
+  });
+
+  test('and next to it a steep slope contributes what it gains', async () => {
+    for (const tiny of [1e-4, 1e-8, 1e-14, 1e-30]) {
+      const { values } = await deepShap(root, w.tensor([[tiny, 4]]), { background: w.tensor([[0, 1]]) });
+      expect(values[0] / Math.sqrt(tiny)).toBeCloseTo(1, 12);
+    }
+  });
+
+  test('logits of the background that are not finite are named', async () => {
+    const log = (y: w.Tensor) => w.sum(w.log(y), 1, true);
+    const background = w.tensor([
+      [1, 1],
+      [0, 1],
+    ]);
+    await expect(deepShap(log, w.tensor([[2, 4]]), { background })).rejects.toThrow('background image 1 is -Infinity');
+    await expect(deepShap(root, w.tensor([[Number.NaN, 4]]), { background })).rejects.toThrow('image 0 is NaN');
+  });
+});
+
+describe('the unit does not matter', () => {
+  test.each([1e-12, 1e-8, 1e-4, 1, 1e4])('inputs and weights in units of %d', async unit => {
+    const f = (y: w.Tensor) => w.sum(w.maxPool2d(w.relu(y), { kernel: 2 }), [1, 2]);
+    const scaled = (seed: number, images: number) => w.affine(random(device, [images, 4, 4, 2], seed), unit, 0);
+    const { values, additivityError } = await deepShap(f, scaled(1, 2), { target: 1, background: scaled(2, 5) });
+    const usual = await deepShap(f, random(device, [2, 4, 4, 2], 1), {
+      target: 1,
+      background: random(device, [5, 4, 4, 2], 2),
+    });
+    expectClose(
+      values.map(value => value / unit),
+      usual.values,
+      1e-12,
+    );
+    expect(additivityError).toBeLessThan(1e-12);
+  });
+
+  test('an output in small units that is wholly wrong is called wrong', async () => {
+    const relu = (y: w.Tensor) => w.where(w.greater(y, 0), y, w.zerosLike(y));
+    for (const unit of [1e-12, 1e-4, 1, 1e6]) {
+      const f = (y: w.Tensor) => w.affine(relu(y), unit, 0);
+      const { additivityError, brokenBy } = await deepShap(f, w.tensor([[2]]), { background: w.tensor([[-1]]) });
+      expect(additivityError).toBeCloseTo(1, 9);
+      expect(brokenBy).toEqual({ operation: 'where', error: expect.closeTo(1, 9) });
+    }
+  });
+});
+
 describe('what breaks additivity is named', () => {
   const background = w.randomNormal([4, 3], { seed: 1 });
   const x = w.randomNormal([2, 3], { seed: 2, std: 2 });
@@ -162,6 +233,48 @@ describe('what breaks additivity is named', () => {
     const { additivityError, brokenBy } = await deepShap(f, x, { target: 0, background });
     expect(additivityError).toBeGreaterThan(0.01);
     expect(brokenBy?.operation).toBe(name);
+  });
+
+  test('where only a few of many background images show it', async () => {
+    const relu = (y: w.Tensor) => w.where(w.greater(y, 0), y, w.zerosLike(y));
+    for (const [count, wrong] of [
+      [200, 72],
+      [300, 1],
+    ]) {
+      const background = w.tensor(
+        Float64Array.from({ length: count }, (_, i) => (i < count - wrong ? 2 : -1)),
+        [count, 1],
+      );
+      const { brokenBy, additivityError } = await deepShap(relu, w.tensor([[2]]), { background, tolerance: 1e-6 });
+      expect(brokenBy?.operation).toBe('where');
+      expect(brokenBy!.error).toBeCloseTo(additivityError, 9);
+    }
+  });
+
+  test('the worst of two, over the whole background', async () => {
+    // Two breaking operations: the first loses 1 with every image, the second 40 with one in four.
+    const relu = (y: w.Tensor) => w.where(w.greater(y, 0), y, w.zerosLike(y));
+    const f = (y: w.Tensor) => {
+      const [a, b] = [w.slice(y, [0, 0], [y.shape[0], 1]), w.slice(y, [0, 1], [y.shape[0], 1])];
+      return w.add(relu(a), w.reshape(w.prod(w.concat([b, b], 1), 1), [-1, 1]));
+    };
+    const background = w.tensor([
+      [-1, 3],
+      [-1, 3],
+      [-1, 3],
+      [-1, 9],
+    ]);
+    for (const batchSize of [1, 2, 128]) {
+      const { brokenBy } = await deepShap(f, w.tensor([[1, 3]]), { background, batchSize });
+      expect(brokenBy?.operation).toBe('prod');
+    }
+  });
+
+  test('a part that no gradient reaches is no operation of the tape', async () => {
+    const f = (y: w.Tensor) => w.detach(w.relu(y));
+    const { brokenBy, additivityError } = await deepShap(f, w.tensor([[2]]), { background: w.tensor([[-1]]) });
+    expect(additivityError).toBe(1);
+    expect(brokenBy).toEqual({ operation: 'nothing on the tape', error: 0 });
   });
 
   test('with the module it is in', async () => {
@@ -185,6 +298,7 @@ describe('mistakes get a sentence', () => {
     ['too few targets', { target: [1], background }, /1 targets for 2 images/],
     ['a background of another size', { background: w.zeros([2, 4]) }, /\[2, 4\].*\[2, 3\]/],
     ['no batch', { background, batchSize: 0 }, /batchSize/],
+    ['no tolerance', { background, tolerance: Number.NaN }, /tolerance.*NaN/],
     ['a word as target', { background, target: 'all' as never }, /'predicted'/],
   ])('%s', async (_, options, message) => {
     await expect(deepShap(identity, w.ones([2, 3]), options)).rejects.toThrow(message);

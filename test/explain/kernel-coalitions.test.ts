@@ -107,6 +107,14 @@ describe('the Shapley kernel and the coalitions it asks for', () => {
   });
 });
 
+test('players and budgets that are none', () => {
+  for (const players of [0, -1, 2.5, Number.NaN])
+    expect(() => explain.kernelCoalitions(players, 10, new PhiloxStream(1))).toThrow(`not ${players}`);
+  for (const budget of [-2, 2.5, Number.NaN])
+    expect(() => explain.kernelCoalitions(5, budget, new PhiloxStream(1))).toThrow(`not ${budget}`);
+  expect(explain.kernelCoalitions(1, 0, new PhiloxStream(1)).weights.length).toBe(0);
+});
+
 describe('least squares', () => {
   test('full rank: the solution; below: the one of least norm', () => {
     const full = solvePositive(Float64Array.of(5, 4, 0, 4, 6, 1, 0, 1, 1), Float64Array.of(-3, -7.5, -1.5), 3);

@@ -5,6 +5,7 @@ import { gridSegments, type LimeOptions, lime, limeMasks, methodNamed, pixelMaps
 import * as w from '../../src/index.ts';
 import { cnn } from '../../src/nn/index.ts';
 import { openTestDevices } from '../support/devices.ts';
+import { settle } from '../support/garbage.ts';
 import { expectClose } from './compare.ts';
 
 const device = new ReferenceDevice();
@@ -110,6 +111,59 @@ describe('what the figures beside the picture say', () => {
     expect(explained[0].r2).toBe(0);
   });
 
+  test.each([
+    [16, 200],
+    [16, 20],
+    [36, 30],
+  ])('noise has no R^2: %i segments, %i samples', async (segmentCount, samples) => {
+    // A box that is a hash of the picture.
+    const noise = async (batch: w.Tensor): Promise<w.Tensor> => {
+      const values = await batch.data();
+      const [n, size] = [batch.shape[0], values.length / batch.shape[0]];
+      const rows = Array.from({ length: n }, (_, i) => {
+        let hash = 2166136261;
+        for (let k = 0; k < size; k++) hash = Math.imul(hash ^ (Math.round(values[i * size + k] * 255) + k), 16777619);
+        return (hash >>> 0) / 2 ** 32;
+      });
+      return w.tensor(Float64Array.from(rows.flatMap(p => [p, 1 - p])), [n, 2]);
+    };
+    const image = w.randomUniform([1, SIZE, SIZE, 1], { seed: 3, low: 0.2, high: 1 });
+    const options: LimeOptions = { segments: 'grid', segmentCount, samples, outputs: 'probabilities' };
+    const { r2, inSampleR2 } = (await lime(noise, image, options)).explained[0];
+    expect(r2).toBeLessThan(0.05);
+    if (samples <= 30) expect(inSampleR2).toBeGreaterThan(0.3);
+  });
+
+  test('segments that equal their replacement are left out, with a weight of exactly 0', async () => {
+    // The two cells to the left are black already.
+    const half = w.tensor(
+      Float64Array.from(cells.labels, label => (label % 2 === 0 ? 0 : 1)),
+      [1, SIZE, SIZE, 1],
+    );
+    const seen: number[] = [];
+    const box = linearBox([0.3, -0.05, 0.2, 0.25]);
+    const counted = (x: w.Tensor) => {
+      seen.push(x.shape[0]);
+      return box(x);
+    };
+    const { explained } = await lime(counted, half, { ...own, alpha: 0, samples: 40 });
+    expect(
+      [...explained[0].weights].map((weight, i) => (i % 2 === 0 ? weight : Math.round(weight * 1e6) / 1e6)),
+    ).toEqual([0, -0.05, 0, 0.25]);
+    expect(explained[0].weights[0]).toBe(0);
+    expect(explained[0].r2).toBeCloseTo(1, 9);
+    // The same with a penalty, and with a baseline that some other cells are equal to.
+    const white = await lime(box, half, { ...own, samples: 40, baseline: 1 });
+    expect([white.explained[0].weights[1], white.explained[0].weights[3]]).toEqual([0, 0]);
+    expect(white.explained[0].weights[0]).toBeLessThan(-0.1);
+    seen.length = 0;
+    const still = await lime(counted, w.zeros([1, SIZE, SIZE, 1]), own);
+    expect(seen).toEqual([1]);
+    expect([...still.explained[0].weights]).toEqual([0, 0, 0, 0]);
+    expect(still.explained[0]).toMatchObject({ r2: 0, localPrediction: expect.closeTo(0.1, 6) });
+    expect(still.changed[0]).toBe(0);
+  });
+
   test('a constant box: zeros, no NaN', async () => {
     const { values, explained, changed } = await lime(x => w.zeros([x.shape[0], 3]), ones(), { segments: cells });
     expect([...values].every(value => value === 0)).toBe(true);
@@ -175,6 +229,7 @@ describe('seeds, batches, images', () => {
     // Five standard deviations of a share of 14,950 coins.
     expect(Math.abs(share - 0.5)).toBeLessThan((5 * 0.5) / Math.sqrt(299 * 50));
     expect(limeMasks(9, 5, 7)).toEqual(limeMasks(9, 5, 7));
+    for (const players of [-1, 1.5, Number.NaN]) expect(() => limeMasks(9, players, 7)).toThrow(`not ${players}`);
     expect(limeMasks(9, 5, 7)).not.toEqual(limeMasks(9, 5, 8));
     // More samples continue the shorter run.
     expect(limeMasks(20, 5, 7).subarray(0, 45)).toEqual(limeMasks(9, 5, 7));
@@ -208,6 +263,7 @@ describe('seeds, batches, images', () => {
   });
 
   test('leaves no tensors behind, nor does a run that fails', async () => {
+    await settle();
     const { liveAllocations } = device.memory();
     await lime(model, images, settings);
     const failing = (x: w.Tensor) => (x.shape[0] < 60 ? w.log(w.sub(w.mean(x, [1, 2]), 9)) : w.zeros([60, 2]));
@@ -242,6 +298,7 @@ describe('devices', async () => {
   const weightsOn = async (on: w.Device): Promise<number[]> => {
     const model = cnn({ imageShape: [8, 8, 1], widths: [4, 6], hidden: 12 }).initialize({ device: on, seed: 2 });
     const x = w.randomUniform([2, 8, 8, 1], { seed: 4, device: on });
+    await settle();
     const before = on.memory().liveAllocations;
     const { explained, changed } = await lime(model, x, { segmentCount: 9, samples: 200, batchSize: 64 });
     expect(on.memory().liveAllocations).toBe(before);

@@ -153,7 +153,7 @@ describe('feature ablation', () => {
   });
 });
 
-test('methods by name', async () => {
+test('methods run by name give signed maps of the shape of the images', async () => {
   const model = cnn({ imageShape: [8, 8, 1], widths: [3, 4], hidden: 6 }).initialize({ seed: 1 });
   const x = w.randomUniform([1, 8, 8, 1], { seed: 3 });
   const segments = explain.gridSegments([8, 8], 4);

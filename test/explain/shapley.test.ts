@@ -8,8 +8,9 @@ import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import { openWasmDevice } from '../../src/devices/wasm/device.ts';
 import * as explain from '../../src/explain/index.ts';
 import * as w from '../../src/index.ts';
-import { cnn } from '../../src/nn/index.ts';
+import { cnn, compileForInference } from '../../src/nn/index.ts';
 import { openTestDevices } from '../support/devices.ts';
+import { settle } from '../support/garbage.ts';
 import { expectClose, plain } from './compare.ts';
 import { codeOf, gameOf } from './games.ts';
 import { random, stripes, tangledNet } from './networks.ts';
@@ -88,8 +89,9 @@ describe('the axioms, on random games', () => {
         const [exact, kernel] = [await explain.exactShapley(f, x), await explain.kernelShap(f, x)];
         expect(kernel.isExact).toEqual([true]);
         expectClose(kernel.values, exact.values, 1e-9);
-        expect(exact.additivityError).toBeLessThan(1e-12);
-        expect(kernel.additivityError).toBeLessThan(1e-12);
+        // The sizes of the worths, which may cancel to almost nothing in what the values add up to.
+        const bound = 1e-13 * 2 ** players * Math.max(...worths.map(Math.abs), 1e-300);
+        for (const { residual } of [exact, kernel]) expect(Math.abs(residual[0])).toBeLessThanOrEqual(bound);
         expect(exact.prediction[0] - exact.expected[0]).toBeCloseTo(worths[2 ** players - 1] - worths[0], 12);
       }),
     ));
@@ -162,6 +164,7 @@ for (const { name, device: opened } of await openTestDevices()) {
       const model = cnn({ imageShape: [8, 8, 1], widths: [3, 4], hidden: 6 }).initialize({ seed: 1, device: on });
       const x = w.randomUniform([2, 8, 8, 1], { seed: 3, device: on });
       model.train();
+      await settle();
       const before = w.liveTensorCount();
       const options = { segments: 'grid', segmentCount: 4, baseline: x } as const;
       await explain.kernelShap(model, x, options);
@@ -228,7 +231,8 @@ describe('estimates', () => {
   });
 
   test('repeats have standard errors, which say how far off the mean is', async () => {
-    const options = { segments: stripes(12), samples: 150, repeats: 8 };
+    // With seed 0 a relu that is nearly always shut never opens: values and standard errors of 0, and no z to speak of.
+    const options = { segments: stripes(12), samples: 150, repeats: 8, seed: 1 };
     const mean = await explain.kernelShap(f, x, options);
     const exact = await explain.exactShapley(f, x, options);
     let sum = 0;
@@ -299,6 +303,93 @@ describe('pictures', () => {
   });
 });
 
+describe('players that equal the baseline', () => {
+  const players = 20;
+  const [a, b] = [0, 1].map(k =>
+    w.tensor(
+      Float64Array.from({ length: players }, (_, i) => Math.sin((3 + 2 * k) * i + k)),
+      [1, players],
+    ),
+  );
+  const f = (x: w.Tensor) => w.add(w.sum(w.mul(x, a), 1, true), w.mul(w.tanh(w.sum(w.mul(x, b), 1, true)), 3));
+  /** Every other player is 0, the baseline. */
+  const x = w.tensor(
+    Float64Array.from({ length: players }, (_, i) => i % 2),
+    [1, players],
+  );
+  const idle = (values: ArrayLike<number>): number[] => Array.from(values).filter((_, i) => i % 2 === 0);
+
+  test('do not play: 0 exactly, and the others are as if they were alone', async () => {
+    const kernel = await explain.kernelShap(f, x);
+    const exact = await explain.exactShapley(f, x);
+    const sampled = await explain.permutationShapley(f, x, { permutations: 7 });
+    for (const { values, additivityError } of [kernel, exact, sampled]) {
+      expect(idle(values)).toEqual(new Array(10).fill(0));
+      expect(additivityError).toBeLessThan(1e-12);
+    }
+    // Ten players play, so that all of their coalitions are asked.
+    expect(kernel.isExact).toEqual([true]);
+    expect(kernel.images[0].coalitions).toBe(2 ** 10);
+    expect(exact.images[0].coalitions).toBe(2 ** 10);
+    expectClose(kernel.values, exact.values, 1e-12);
+    expect(idle(sampled.standardError)).toEqual(new Array(10).fill(0));
+    const few = await explain.kernelShap(f, x, { samples: 60, repeats: 3 });
+    expect(idle(few.values)).toEqual(new Array(10).fill(0));
+    expect(idle(few.standardError!)).toEqual(new Array(10).fill(0));
+    expect(few.isExact).toEqual([false]);
+  });
+
+  test('whatever the baseline is: a number, an image, a background, an own mean', async () => {
+    const ones = await explain.kernelShap(f, x, { baseline: 1 });
+    expect(idle(ones.values).every(value => value !== 0)).toBe(true);
+    expect(Array.from(ones.values).filter((_, i) => i % 2 === 1)).toEqual(new Array(10).fill(0));
+    // Of a background of two images a player must equal both.
+    const two = w.tensor(
+      Float64Array.from({ length: 2 * players }, (_, i) => (i % players < 4 ? i % 2 : i < players ? 0 : 0.5)),
+      [2, players],
+    );
+    const background = await explain.kernelShap(f, x, { baseline: two, samples: 200 });
+    expect(Array.from(background.values, value => value === 0).indexOf(false)).toBe(4);
+    expect(Array.from(background.values.slice(4)).every(value => value !== 0)).toBe(true);
+    // 0.1 + ... + 0.1 over 7 is not 0.1 in float64, but the mean of equal values is that value.
+    const flat = w.full([1, 7], 0.1);
+    const labels = { labels: new Int32Array(7), count: 1 };
+    const still = await explain.kernelShap(y => w.sum(y, 1, true), flat, { segments: labels, baseline: 'own-mean' });
+    expect(plain(still.values)).toEqual(new Array(7).fill(0));
+    expect(still.images[0].coalitions).toBe(1);
+  });
+
+  test('nothing is asked where nobody plays; one and two players', async () => {
+    let evaluated = 0;
+    const counted = (y: w.Tensor) => {
+      evaluated += y.shape[0];
+      return f(y);
+    };
+    const nothing = w.zeros([1, players]);
+    for (const method of [explain.exactShapley, explain.kernelShap, explain.permutationShapley]) {
+      evaluated = 0;
+      const { values, additivityError, prediction, expected } = await method(counted, nothing);
+      expect(plain(values)).toEqual(new Array(players).fill(0));
+      expect([evaluated, additivityError, prediction[0] - expected[0]]).toEqual([1, 0, 0]);
+      for (const some of [[7], [7, 8]]) {
+        const values = new Float64Array(players);
+        for (const i of some) values[i] = 0.5;
+        const result = await method(f, w.tensor(values, [1, players]));
+        expect(result.values.filter(value => value !== 0).length).toBe(some.length);
+        expect(result.additivityError).toBeLessThan(1e-14);
+      }
+    }
+  });
+
+  test('feature ablation loses nothing without them', async () => {
+    const { values } = await explain.featureAblation(f, x, {});
+    expect(idle(values)).toEqual(new Array(10).fill(0));
+    expect(Array.from(values).filter(value => value !== 0).length).toBe(10);
+    const none = await explain.featureAblation(f, w.zeros([1, players]), {});
+    expect(plain(none.values)).toEqual(new Array(players).fill(0));
+  });
+});
+
 describe('mistakes', () => {
   const f = (x: w.Tensor) => w.sum(x, 1, true);
   const x = w.ones([1, 17]);
@@ -315,4 +406,25 @@ describe('mistakes', () => {
   ])('%s: a sentence', async (_, run, message) => {
     await expect(run()).rejects.toThrow(message);
   });
+});
+
+test('a model is asked as it is compiled, in evaluation mode, and leaves nothing behind', async () => {
+  const model = cnn({ imageShape: [8, 8, 1], widths: [3, 4], hidden: 6, dropout: 0.5 }).initialize({ seed: 1 });
+  const x = w.randomUniform([1, 8, 8, 1], { seed: 3 });
+  w.tidy(() => model.train().call(w.randomUniform([4, 8, 8, 1], { seed: 4 })));
+  await settle();
+  const [bytes, tensors] = [device.memory().liveBytes, w.liveTensorCount()];
+  const { images } = await explain.kernelShap(model, x, {
+    segments: explain.gridSegments([8, 8], 4),
+    samples: 8,
+    batchSize: 3,
+  });
+  expect([device.memory().liveBytes, w.liveTensorCount()]).toEqual([bytes, tensors]);
+  expect(model.modules().every(({ isTraining }) => isTraining)).toBe(true);
+  const compiled = await compileForInference(model, x.shape);
+  const logits = await compiled.run(x).data();
+  expect(compiled.facts.folded).toHaveLength(4);
+  expect(plain(images[0].present)).toEqual(plain(logits));
+  compiled.dispose();
+  model.dispose();
 });

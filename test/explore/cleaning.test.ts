@@ -38,7 +38,7 @@ describe('cleaningReport', () => {
     expect(report.test.constant).toEqual([]);
   });
 
-  test('mean images', () => {
+  test('mean images are of each class; a class without images has zeros', () => {
     expect(report.meanImages[1]).toEqual([0, 1, 0, 1]);
     expect(report.meanImages[2]).toEqual([0, 0, 0, 0]);
     expect(report.meanImages[0][3]).toBeCloseTo(13 / 3 / 255, 4);
@@ -58,8 +58,14 @@ describe('cleaningReport', () => {
   test('labels that are no class, and sets that do not fit', () => {
     expect(() => cleaningReport({ train, test: test3 }, 1)).toThrow('train image 1 has label 1 of 1 classes');
     expect(() => cleaningReport({ train: { ...train, count: 4 }, test: test3 }, 3)).toThrow(
-      '5 labels and 20 bytes for 4',
+      'the set says 4 images and holds 5 labels and 20 bytes',
     );
+  });
+
+  test('a number of classes that is none', () => {
+    const { train } = { train: imagesOf([0, 0, 0, 0, 0]) };
+    for (const classes of [0, -1, 1.5, Number.NaN])
+      expect(() => cleaningReport({ train, test: train }, classes)).toThrow(`at least 1, not ${classes}`);
   });
 
   test('equal hashes are not taken for equal images', () => {
@@ -105,6 +111,14 @@ describe('nearDuplicates', () => {
       ['train', 0, 'train', 1],
     ]);
     expect(found.pairs[0].difference).toBeCloseTo(Math.sqrt((2 / 255) ** 2 / 4), 12);
+  });
+
+  test('a pair at the threshold counts although float32 makes its projection a little longer', () => {
+    const longest = 0.01 * Math.sqrt(4);
+    const near = [{ split: 'train' as const, neighbours: neighbours([1], [longest + 5e-4]) }];
+    expect(nearDuplicates(sets, near, 0.01).withinTrain).toBe(1);
+    for (const threshold of [-1, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(() => nearDuplicates(sets, [], threshold)).toThrow(`at least 0, not ${threshold}`);
   });
 
   test('places in a part of a set are places in the set again', () => {

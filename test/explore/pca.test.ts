@@ -7,6 +7,7 @@ import { fitPca, inverseTransformPca, type Points, transformPca } from '../../sr
 import { PhiloxStream } from '../../src/kernels/random/philox.ts';
 import { openTestDevices } from '../support/devices.ts';
 import { readSystemFashionMnist } from '../support/fashion-mnist.ts';
+import { settle } from '../support/garbage.ts';
 
 /** Normal points around `mean` with the given deviations along the axes that `turn` makes of the first two. */
 function cloud(count: number, deviations: readonly number[], mean: number, turn = 0): Points {
@@ -95,6 +96,7 @@ for (const { name, device } of await openTestDevices()) {
     });
 
     test('bytes with a scale are the numbers they stand for; memory comes back', async () => {
+      await settle();
       const before = device!.memory().liveAllocations;
       const bytes = Uint8Array.from({ length: 90 }, (_, i) => (i * i * 7) % 256);
       const scaled = await fitPca(
@@ -112,6 +114,45 @@ for (const { name, device } of await openTestDevices()) {
   });
 }
 
+describe('far from the origin and in any unit', () => {
+  const device = new ReferenceDevice();
+  const points = cloud(3000, [3, 1, 0.2], 0, 0.6);
+
+  test('an offset of 1e15 changes the mean and nothing else', async () => {
+    // What is left of the points once they have been at the offset is what there is to find.
+    const offset = Array.from(points.values, (value, at) => 1e15 + (at % 3) + 40 * value);
+    const back = { ...points, values: Float64Array.from(offset, value => value - 1e15) };
+    const far = { ...points, values: Float64Array.from(offset) };
+    const [near, there] = [await fitPca(back, { components: 3, device }), await fitPca(far, { components: 3, device })];
+    for (const i of [0, 1, 2]) {
+      expect(there.explainedVariance[i] / near.explainedVariance[i]).toBeCloseTo(1, 4);
+      expect(there.components[3 * i]).toBeCloseTo(near.components[3 * i], 4);
+    }
+  });
+
+  test.each([2 ** -300, 2 ** -130, 2 ** 130, 2 ** 300])('a unit of %d', async unit => {
+    const usual = await fitPca(points, { components: 3, device });
+    const scaled = { ...points, values: (points.values as Float64Array).map(value => value * unit) };
+    const pca = await fitPca(scaled, { components: 3, device });
+    expect(pca.components).toEqual(usual.components);
+    expect(pca.explainedVariance).toEqual(usual.explainedVariance.map(variance => variance * unit * unit));
+    const scores = await transformPca(pca, scaled, device);
+    expect(scores.values).toEqual(
+      ((await transformPca(usual, points, device)).values as Float64Array).map(v => v * unit),
+    );
+    const back = await inverseTransformPca(pca, scores, device);
+    for (let i = 0; i < 60; i++) expect(back.values[i] / unit).toBeCloseTo(points.values[i], 5);
+  });
+
+  test('n points have n - 1 directions with a variance; the last is left at 0', async () => {
+    const few = { values: Float64Array.of(1, 2, 9, 4, -3, 5, 8, 7, 1, 1, 6, 0), count: 3, dimensions: 4 };
+    const pca = await fitPca(few, { components: 3, device, whiten: true });
+    expect(pca.explainedVariance[2]).toBe(0);
+    const { values } = await transformPca(pca, few, device);
+    for (const i of [0, 1, 2]) expect(values[3 * i + 2]).toBeCloseTo(0, 12);
+  });
+});
+
 describe('mistakes', () => {
   const device = new ReferenceDevice();
 
@@ -123,6 +164,16 @@ describe('mistakes', () => {
       '10 values do not make 4 points',
     );
     const single = { values: Float64Array.of(1, 2), count: 1, dimensions: 2 };
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const bad = { values: Float64Array.of(0, 1, 2, 3, 4, value), count: 3, dimensions: 2 };
+      await expect(fitPca(bad, { components: 1, device })).rejects.toThrow(`coordinate 1 of point 2 is ${value}`);
+    }
+    for (const unit of [1e-200, 1e200]) {
+      const extreme = { values: Float64Array.of(0, unit, 2 * unit), count: 3, dimensions: 1 };
+      await expect(fitPca(extreme, { components: 1, device })).rejects.toThrow('variances are beyond float64');
+    }
+    for (const components of [0, -1, 1.5, Number.NaN])
+      await expect(fitPca(cross, { components, device })).rejects.toThrow(`${components} components cannot be had`);
     await expect(fitPca(single, { components: 1, device })).rejects.toThrow('at least two points');
     const pca = await fitPca(cross, { components: 1, device });
     await expect(

@@ -74,7 +74,27 @@ describe('trustworthiness', () => {
     expect(trustworthiness(data, map, 3)).toBeCloseTo(0.5396825396825398, 12);
   });
 
-  test('mistakes', () => {
+  test('the unit does not matter', () => {
+    const [data, map] = [scattered(40, 6, 4), scattered(40, 2, 5)];
+    const usual = trustworthiness(data, map, 4);
+    for (const unit of [2 ** -600, 2 ** 600]) {
+      const scaled = { ...data, values: (data.values as Float64Array).map(value => value * unit) };
+      expect(trustworthiness(scaled, map, 4)).toBe(usual);
+    }
+  });
+
+  test('maps of other sizes and too many neighbours are refused', () => {
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => trustworthiness(line(1, 2, value, 4), line(1, 2, 3, 4), 1)).toThrow(
+        `coordinate 0 of point 2 is ${value}`,
+      );
+      expect(() => trustworthiness(line(1, 2, 3, 4), line(1, value, 3, 4), 1)).toThrow('coordinate 0 of point 1');
+    }
+    for (const k of [0, -1, 1.5, Number.NaN]) {
+      expect(() => trustworthiness(line(1, 2, 3, 4, 5), line(1, 2, 3, 4, 5), k)).toThrow(`${k} neighbours of 5 points`);
+    }
+    expect(() => trustworthiness(line(1, 2, 3, 4), line(1, 2, 3, 4), 1, [])).toThrow('a sample without points');
+    expect(() => trustworthiness(line(1, 2, 3, 4), line(1, 2, 3, 4), 1, [0, 4])).toThrow('no point 4');
     expect(() => trustworthiness(line(1, 2, 3, 4), line(1, 2, 3), 1)).toThrow('3 points in the map of 4');
     expect(() => trustworthiness(line(1, 2, 3, 4), line(1, 2, 3, 4), 2)).toThrow('2 neighbours of 4 points');
   });
@@ -94,6 +114,32 @@ test('the majority votes; of equally many the nearest', () => {
   expect(Array.from(neighbourVotes(neighbours, labels, 3))).toEqual([1, 1, 0, 0, 1]);
   expect(neighbourAccuracy(neighbours, labels, 3)).toBe(0);
   expect(neighbourAccuracy(neighboursOf(1, [1, 0, 3, 4, 2]), labels, 3)).toBe(3 / 5);
+});
+
+describe('labels and neighbours that do not fit', () => {
+  const neighbours = neighboursOf(1, [1, 0, 1]);
+  const counts = { neighbourVotes, neighbourAccuracy, classOverlap, labelCandidates };
+
+  test.each(Object.entries(counts))('%s', (_, count) => {
+    expect(() => count(neighbours, [0, 5, 1], 3)).toThrow('the label of point 1 is 5; classes are 0 to 2');
+    expect(() => count(neighbours, [0, 0.5, 1], 3)).toThrow('the label of point 1 is 0.5');
+    expect(() => count(neighbours, [0, -1, 1], 3)).toThrow('the label of point 1 is -1');
+    expect(() => count(neighbours, [0], 3)).toThrow('point 1 is a neighbour, but there are 1 labels');
+    for (const classes of [0, -1, 2.5, Number.NaN])
+      expect(() => count(neighbours, [0, 1, 0], classes)).toThrow(`at least 1, not ${classes}`);
+    expect(() => count({ ...neighbours, count: 4 }, [0, 1, 0], 2)).toThrow('are not 1 neighbours of 4 points');
+    expect(() => count(neighboursOf(1, [1, -1, 0]), [0, 1, 0], 2)).toThrow('neighbour of point 1 has the index -1');
+  });
+
+  test('more than 256 classes are told apart', () => {
+    expect(Array.from(neighbourVotes(neighboursOf(1, [1, 0]), [300, 299], 301))).toEqual([299, 300]);
+  });
+
+  test('points without labels of their own have no accuracy', () => {
+    expect(() => neighbourAccuracy(neighbours, [0, 1], 2)).toThrow('2 labels for 3 points');
+    expect(() => neighbourAccuracy(neighboursOf(1, []), [], 2)).toThrow('no points');
+    expect(() => neighbourRecall(neighbours, { ...neighbours, k: 0 })).toThrow('are not 0 neighbours');
+  });
 });
 
 describe('overlap of classes', () => {

@@ -83,7 +83,42 @@ describe('symmetricEigen', () => {
     expect(Array.from(a)).toEqual([2, 99, 1, 2]);
   });
 
-  test('what cannot be', () => {
+  // numpy.linalg.eigvalsh([[2,1,0],[1,2,1],[0,1,2]]) times the unit; in closed form 2 and 2 +- sqrt(2).
+  test.each([1e-300, 1e-160, 1e-20, 1, 1e20, 1e160, 1e300])('elements of %d', unit => {
+    const { values, vectors } = symmetricEigen(
+      [2, 1, 0, 1, 2, 1, 0, 1, 2].map(value => value * unit),
+      3,
+    );
+    for (const [i, wanted] of [2 + Math.SQRT2, 2, 2 - Math.SQRT2].entries()) {
+      expect(values[i] / unit, `eigenvalue ${i}`).toBeCloseTo(wanted, 13);
+    }
+    expect(vectors[1] / vectors[0]).toBeCloseTo(Math.SQRT2, 13);
+  });
+
+  test('the unit changes no bit of the vectors, and the values by itself', () => {
+    const a = gram(17, 17, 3);
+    const usual = symmetricEigen(a, 17);
+    for (const unit of [2 ** -600, 2 ** 500]) {
+      const found = symmetricEigen(
+        a.map(value => value * unit),
+        17,
+      );
+      expect(found.vectors).toEqual(usual.vectors);
+      expect(found.values).toEqual(usual.values.map(value => value * unit));
+    }
+  });
+
+  test('the smallest numbers there are', () => {
+    const { values } = symmetricEigen([3 * 2 ** -1074, 0, 0, 2 ** -1074], 2);
+    expect(Array.from(values)).toEqual([3 * 2 ** -1074, 2 ** -1074]);
+  });
+
+  test('a matrix that is not square or not finite is refused', () => {
+    for (const n of [0, -2, 1.5, Number.NaN]) {
+      expect(() => symmetricEigen(new Float64Array(4), n)).toThrow(`no matrix of ${n} rows`);
+    }
+    expect(() => symmetricEigen([1, 0, 0, Number.POSITIVE_INFINITY], 2)).toThrow(/element \[1, 1\] is Infinity/);
+    expect(() => symmetricEigen([1.5e308, 1.5e308, 1.5e308, 1.5e308], 2)).toThrow('beyond float64');
     expect(() => symmetricEigen(new Float64Array(5), 2)).toThrow(/no 2 x 2 matrix/);
     expect(() => symmetricEigen([1, 0, Number.NaN, 1], 2)).toThrow(/element \[1, 0\] is NaN/);
   });

@@ -4,6 +4,7 @@
  */
 import { afterAll, describe, expect, test } from 'vitest';
 import { stratifiedSplit } from '../../src/data/batches.ts';
+import { UsageError } from '../../src/devices/errors.ts';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import { openWasmDevice } from '../../src/devices/wasm/device.ts';
 import {
@@ -22,6 +23,7 @@ import {
 import { PhiloxStream } from '../../src/kernels/random/philox.ts';
 import { openTestDevices } from '../support/devices.ts';
 import { readSystemFashionMnist } from '../support/fashion-mnist.ts';
+import { settle } from '../support/garbage.ts';
 
 const reference = new ReferenceDevice();
 
@@ -47,7 +49,7 @@ const entropyOf = (shares: Float64Array): number => shares.reduce((sum, p) => (p
 describe('affinities', () => {
   test('shares have the perplexity asked for, near and far', () => {
     const random = new PhiloxStream(1);
-    for (const scale of [1e-6, 1, 1e6]) {
+    for (const scale of [1e-200, 1e-6, 1, 1e6, 1e200]) {
       const distances = Float64Array.from({ length: 90 }, () => scale * (5 + random.uniform())).sort();
       for (const perplexity of [2, 30, 80]) {
         const shares = conditionalShares(distances, perplexity);
@@ -75,6 +77,11 @@ describe('affinities', () => {
     expect(() =>
       jointAffinities({ count: 1, k: 2, indices: Int32Array.of(0, 0), distances: Float64Array.of(1, 2) }, 3),
     ).toThrow('a perplexity of 3 cannot be had of 2 neighbours');
+    for (const distance of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
+      expect(() =>
+        jointAffinities({ count: 1, k: 2, indices: Int32Array.of(1, 2), distances: Float64Array.of(1, distance) }, 2),
+      ).toThrow(`lies at a distance of ${distance}`);
+    }
   });
 });
 
@@ -150,6 +157,7 @@ for (const { name, device } of await openTestDevices()) {
     });
 
     test('clusters stay apart, memory comes back, and the divergence falls', async () => {
+      await settle();
       const before = device!.memory().liveAllocations;
       const steps: number[] = [];
       const map = await tsne(points, { ...short, device: device!, onProgress: ({ step }) => steps.push(step) });
@@ -193,6 +201,28 @@ test('an aborted map stops between two steps; settings that cannot be are refuse
   expect(seen).toEqual([0, 50]);
   await expect(tsne(points, { device: reference, perplexity: 25 })).rejects.toThrow('a perplexity of 25 cannot be had');
   await expect(tsne(points, { device: reference, exaggeration: 0 })).rejects.toThrow('an exaggeration of 0');
+  for (const options of [
+    { steps: -1 },
+    { steps: 1.5 },
+    { exaggerationSteps: Number.NaN },
+    { exaggeration: Number.POSITIVE_INFINITY },
+    { perplexity: Number.NaN },
+    { perplexity: 0.5 },
+    { neighbours: 0 },
+    { neighbours: 2.5 },
+    { start: 'PCA' as 'pca' },
+  ]) {
+    const [[, value]] = Object.entries(options);
+    const message = new RegExp(`${value}.*\\.$`);
+    await expect(
+      tsne(points, { device: reference, perplexity: 5, ...options }),
+      JSON.stringify(options),
+    ).rejects.toThrow(message);
+    await expect(tsne(points, { device: reference, perplexity: 5, ...options })).rejects.toThrow(UsageError);
+  }
+  const bad = selectPoints(points, [0, 1, 2, 3, 4, 5, 6, 7]);
+  bad.values[7] = Number.NaN;
+  await expect(tsne(bad, { device: reference, perplexity: 2 })).rejects.toThrow('of point 2 is NaN');
   await expect(tsne(selectPoints(points, [0, 1]), { device: reference })).rejects.toThrow('at least three points');
   const same: Points = { values: new Float64Array(24), count: 8, dimensions: 3 };
   await expect(tsne(same, { device: reference, perplexity: 2 })).rejects.toThrow('all points are the same');

@@ -132,6 +132,43 @@ describe('safetensors', () => {
     ],
     ['an overlap', file({ a: f32(0, 8), b: f32(4, 8) }, eight), /tensor "b" overlaps tensor "a" at byte 4/],
     ['a gap', file({ a: f32(0, 4), b: f32(8, 12) }, [...eight, 1, 2, 3, 4]), /bytes 4 to 8, before tensor "b", belong/],
+    [
+      'a name that stands twice',
+      file(
+        '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        [1, 2, 3, 4],
+      ),
+      /its header names "a" twice/,
+    ],
+    [
+      'the same name in two spellings',
+      file(
+        '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}',
+      ),
+      /its header names "a" twice/,
+    ],
+    [
+      'a property that stands twice',
+      file('{"a":{"dtype":"F32","dtype":"U8","shape":[4],"data_offsets":[0,4]}}', [1, 2, 3, 4]),
+      /its header names "dtype" twice/,
+    ],
+    ['metadata that stands twice', file('{"__metadata__":{"a":"{\\"","a":"}"}}'), /its header names "a" twice/],
+    [
+      'names that a terminal would obey',
+      file({ '\u001b[2J\u009b31m\u202egnp': f32(0, 12) }, eight),
+      /tensor "\\u001b\[2J\\u\{9b\}31m\\u\{202e\}gnp" lies/,
+    ],
+    ['a name longer than a page', file({ ['x'.repeat(5000)]: f32(0, 12) }, eight), /tensor "x{100}\.\.\." lies/],
+    [
+      'a shape of thousands of axes',
+      file({ a: f32(0, 8, Array(5000).fill(2)) }, eight),
+      /F32 \[(2, ){8}\.\.\.\] takes/,
+    ],
+    [
+      'infinitely many values times none',
+      file({ a: f32(0, 8, [...Array(40).fill(2 ** 52), 0]) }, eight),
+      /takes 0 bytes, its data_offsets span 8/,
+    ],
     ['bytes at the end', file({ a: f32(0, 4) }, eight), /its last 4 bytes belong to no tensor/],
   ];
   it.each(cases)('refuses %s', (_, bytes, message) => {
@@ -139,6 +176,29 @@ describe('safetensors', () => {
     expect(read).toThrow(CheckpointError);
     expect(read).toThrow(/^runs\/a\.safetensors is no sound safetensors file: /);
     expect(read).toThrow(message);
+  });
+
+  it('keeps names apart that only look alike, and the same name at different depths', () => {
+    const u8 = (begin: number) => ({ dtype: 'U8', shape: [1], data_offsets: [begin, begin + 1] });
+    const header = {
+      __metadata__: { shape: '"a":{', dtype: 'x' },
+      a: u8(0),
+      'a:': u8(1),
+      'a\\"': u8(2),
+      '{"a"': u8(3),
+    };
+    const { tensors } = parseSafetensors(file(header, [1, 2, 3, 4]), 'file');
+    expect([...tensors.keys()]).toEqual(['a', 'a:', 'a\\"', '{"a"']);
+  });
+
+  it('refuses thousands of tensors that share one range before it fills memory with their copies', () => {
+    const length = 2 ** 20;
+    const entry = { dtype: 'U8', shape: [length], data_offsets: [0, length] };
+    const header = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`tensor${i}`, entry]));
+    const bytes = file(header, Array(length).fill(0));
+    const before = process.memoryUsage().arrayBuffers;
+    expect(() => parseSafetensors(bytes, 'file')).toThrow(/tensor "tensor1" overlaps tensor "tensor0" at byte 0/);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(50 * length);
   });
 
   it('meets any cut and any changed byte with CheckpointError or with data of the promised shape', () => {

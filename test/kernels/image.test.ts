@@ -3,7 +3,7 @@
  * augmentation, and resampling in cases small enough to be done by hand.
  */
 import { describe, expect, test } from 'vitest';
-import type { NumberArray } from '../../src/devices/dtype.ts';
+import type { TypedArray } from '../../src/devices/dtype.ts';
 import { ShapeError, UsageError } from '../../src/devices/errors.ts';
 import type { Kernel, Spec } from '../../src/devices/kernel.ts';
 import {
@@ -14,7 +14,7 @@ import {
   resizeBilinearGradient,
 } from '../../src/kernels/image/index.ts';
 
-function compute<P>(kernel: Kernel<P>, params: P, ...inputs: [Spec, NumberArray][]): Float64Array {
+function compute<P>(kernel: Kernel<P>, params: P, ...inputs: [Spec, TypedArray][]): Float64Array {
   const specs = inputs.map(([spec]) => spec);
   const [{ shape }] = kernel.infer(specs, params);
   const y = new Float64Array(shape.reduce((a, b) => a * b, 1));
@@ -22,7 +22,7 @@ function compute<P>(kernel: Kernel<P>, params: P, ...inputs: [Spec, NumberArray]
   kernel.reference(values, [y], specs, params);
   return y;
 }
-const float = (shape: number[], values: number[]): [Spec, NumberArray] => [
+const float = (shape: number[], values: number[]): [Spec, TypedArray] => [
   { shape, dtype: 'float32' },
   Float64Array.from(values),
 ];
@@ -32,15 +32,15 @@ describe('augmentImages', () => {
   const BATCH = 600;
   // Pixel (row, column) of every image is 16 * row + column: each output pixel says where it came from.
   const one = Array.from({ length: SIDE * SIDE }, (_, i) => i);
-  const images: [Spec, NumberArray] = [
+  const images: [Spec, TypedArray] = [
     { shape: [BATCH, SIDE, SIDE, 1], dtype: 'uint8' },
     Uint8Array.from({ length: BATCH * SIDE * SIDE }, (_, i) => one[i % (SIDE * SIDE)]),
   ];
-  const indices: [Spec, NumberArray] = [{ shape: [BATCH], dtype: 'int32' }, Int32Array.from(Array(BATCH).keys())];
+  const indices: [Spec, TypedArray] = [{ shape: [BATCH], dtype: 'int32' }, Int32Array.from(Array(BATCH).keys())];
 
   /** The batch as source positions (0 to 255). */
   function augment(params: AugmentParams, step = 0, epoch = 0): number[][] {
-    const state: [Spec, NumberArray] = [{ shape: [4], dtype: 'uint32' }, Uint32Array.of(3, 5, step, epoch)];
+    const state: [Spec, TypedArray] = [{ shape: [4], dtype: 'uint32' }, Uint32Array.of(3, 5, step, epoch)];
     const y = compute(augmentImages, params, images, indices, state);
     return Array.from({ length: BATCH }, (_, n) =>
       Array.from(y.subarray(n * SIDE * SIDE, (n + 1) * SIDE * SIDE), value => value * 255),
@@ -88,8 +88,8 @@ describe('augmentImages', () => {
   test('erasing blackens one rectangle of the asked area and aspect, as often as asked', () => {
     const erase = { probability: 0.5, minArea: 0.1, maxArea: 0.3, minAspect: 0.5, maxAspect: 2, fill: 'zero' } as const;
     // A picture without a black pixel, so that black means erased.
-    const bright: [Spec, NumberArray] = [images[0], new Uint8Array(BATCH * SIDE * SIDE).fill(255)];
-    const state: [Spec, NumberArray] = [{ shape: [4], dtype: 'uint32' }, Uint32Array.of(3, 5, 0, 0)];
+    const bright: [Spec, TypedArray] = [images[0], new Uint8Array(BATCH * SIDE * SIDE).fill(255)];
+    const state: [Spec, TypedArray] = [{ shape: [4], dtype: 'uint32' }, Uint32Array.of(3, 5, 0, 0)];
     const y = compute(augmentImages, { ...whole, erase }, bright, indices, state);
     let erased = 0;
     for (let n = 0; n < BATCH; n++) {

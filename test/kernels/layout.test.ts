@@ -35,7 +35,7 @@ function run<P>(kernel: Kernel<P>, inputs: [Float64Array | Int32Array, Spec][], 
 }
 
 describe('values of NumPy', () => {
-  test('np.pad', () => {
+  test('pad fills as np.pad does: reflect, edge, constant', () => {
     const values = (before: number[], after: number[], mode: 'reflect' | 'edge' | 'constant', value?: number) =>
       run(pad, [[x, float(2, 3)]], { before, after, mode, value }).values;
     expect(values([1, 2], [1, 1], 'reflect')).toEqual([

@@ -4,42 +4,22 @@
  * further away than one unit of the largest. The same on a device of default precision would fail, which is tested as well.
  */
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Device } from '../../src/devices/device.ts';
-import type { Kernel, Precision } from '../../src/devices/kernel.ts';
 import { openOptionsLike } from '../../src/devices/open.ts';
-import { sizeOf } from '../../src/devices/shape.ts';
-import { release } from '../../src/devices/storage.ts';
-import { openWasmDevice } from '../../src/devices/wasm/device.ts';
-import { openWebGpuDevice } from '../../src/devices/webgpu/open.node.ts';
 import { batchNormTrain } from '../../src/kernels/batchnorm/index.ts';
 import { conv2d, conv2dInputGradient, conv2dWeightGradient } from '../../src/kernels/conv2d/index.ts';
 import { matmul } from '../../src/kernels/matmul/index.ts';
 import { PhiloxStream } from '../../src/kernels/random/philox.ts';
-import { expect64 } from '../conformance/suite.ts';
 import { openTestDevices } from '../support/devices.ts';
+import { type Call, call, compute, filled, floatsFrom, openersOf, referenceOf } from '../support/kernel-calls.ts';
 
 const SEED = 20271;
 const stream = new PhiloxStream(SEED);
 
-/** A kernel call whose inputs are values between -1 and 1 (plus `offset`). */
-interface Call {
-  readonly kernel: Kernel;
-  readonly params: unknown;
-  readonly inputs: readonly {
-    readonly spec: { shape: readonly number[]; dtype: 'float32' };
-    values: Float32Array<ArrayBuffer>;
-  }[];
-}
-const floats = (shape: readonly number[], offset = 0): Call['inputs'][number] => ({
-  spec: { shape, dtype: 'float32' },
-  values: Float32Array.from({ length: sizeOf(shape) }, () => offset + 2 * stream.uniform() - 1),
-});
-const call = (kernel: Kernel, params: unknown, ...inputs: Call['inputs']): Call => ({ kernel, params, inputs });
+const floats = floatsFrom(stream);
 
 const geometry = { strides: [1, 1], padding: [1, 1, 1, 1], dilations: [1, 1], groups: 1 };
 const plain = { transposeA: false, transposeB: false, activation: 'none' };
 
-/** Sums of at most 1,024 terms are one sum on every device. */
 const SUMS: Record<string, Call> = {
   'matmul, 900 terms': call(matmul, plain, floats([33, 900]), floats([900, 20])),
   'matmul of transposes with bias and relu': call(
@@ -80,39 +60,21 @@ const SUMS: Record<string, Call> = {
     floats([4, 14, 14, 16]),
     floats([4, 14, 14, 16]),
   ),
+  // On a GPU these sums are cut into parts.
+  'conv weight gradient, 9,600 terms': call(
+    conv2dWeightGradient,
+    { ...geometry, kernelSize: [3, 3] },
+    floats([24, 20, 20, 8]),
+    floats([24, 20, 20, 8]),
+  ),
+  'matmul, 5,000 terms, bias and relu': call(
+    matmul,
+    { ...plain, activation: 'relu' },
+    floats([61, 5000]),
+    floats([5000, 20]),
+    floats([20]),
+  ),
 };
-
-/** Sums so long that a GPU cuts them into parts, each rounded: within two units of the largest element. */
-const LONG = call(
-  conv2dWeightGradient,
-  { ...geometry, kernelSize: [3, 3] },
-  floats([24, 20, 20, 8]),
-  floats([24, 20, 20, 8]),
-);
-
-const opener = (precision: Precision) => ({
-  'wasm, 2 threads': () => openWasmDevice({ threads: 2, relaxedSimd: false, precision }),
-  'wasm, fused multiply-add': () => openWasmDevice({ threads: 1, relaxedSimd: true, precision }),
-  webgpu: () => openWebGpuDevice({ precision }),
-});
-
-async function compute(device: Device, { kernel, params, inputs }: Call): Promise<Float32Array[]> {
-  const place = (shape: readonly number[], values = new Float32Array(sizeOf(shape))) => {
-    const storage = device.allocate(values.length, 'float32');
-    device.write(storage, values);
-    return { storage, shape };
-  };
-  const operands = inputs.map(({ spec, values }) => place(spec.shape, values));
-  const outputs = kernel.infer(
-    inputs.map(({ spec }) => spec),
-    params,
-  );
-  const results = outputs.map(({ shape }) => place(shape));
-  device.run(kernel, operands, results, params);
-  const values = await Promise.all(results.map(({ storage }) => device.read(storage)));
-  for (const { storage } of [...operands, ...results]) release(storage);
-  return values as Float32Array[];
-}
 
 /** Distances from the reference in units of half the spacing of float32 at the largest element. */
 function differences(actual: Float32Array, expected: ArrayLike<number>): { unequal: number; worst: number } {
@@ -126,14 +88,7 @@ function differences(actual: Float32Array, expected: ArrayLike<number>): { unequ
   return { unequal: unequal / actual.length, worst };
 }
 
-const references = new Map<Call, readonly ArrayLike<number>[]>();
-function referenceOf(one: Call): readonly ArrayLike<number>[] {
-  const known = references.get(one) ?? expect64({ title: '', tolerance: { kind: 'exact' }, ...one }).outputs;
-  references.set(one, known);
-  return known;
-}
-
-for (const { name, device } of await openTestDevices(opener('highest'))) {
+for (const { name, device } of await openTestDevices(openersOf('highest'))) {
   describe.skipIf(!device)(`highest precision on ${name}, seed ${SEED}`, () => {
     afterAll(() => device?.destroy());
 
@@ -143,15 +98,8 @@ for (const { name, device } of await openTestDevices(opener('highest'))) {
       expect(worst).toBeLessThan(1.01);
     });
 
-    test('a weight gradient of 9,600 terms', async () => {
-      expect(differences((await compute(device!, LONG))[0], referenceOf(LONG)[0]).worst).toBeLessThan(2);
-    });
-
     test.each([8, 7])('batch norm of %i channels: zeros of y are where they belong', async channels => {
-      const vector = (offset: number) => ({
-        spec: { shape: [channels], dtype: 'float32' as const },
-        values: new Float32Array(channels).fill(offset),
-      });
+      const vector = (value: number) => filled([channels], () => value);
       const params = { epsilon: 1e-5, momentum: 0.1, activation: 'none' };
       const one = call(batchNormTrain, params, floats([32, 21, 21, channels], 0.7), vector(1.5), vector(0.25));
       const actual = await compute(device!, one);
@@ -185,7 +133,7 @@ for (const { name, device } of await openTestDevices(opener('highest'))) {
   });
 }
 
-for (const { name, device } of await openTestDevices(opener('default'))) {
+for (const { name, device } of await openTestDevices(openersOf('default'))) {
   test.skipIf(!device)(`default precision on ${name} rounds on the way`, async () => {
     for (const one of Object.values(SUMS)) {
       const { unequal } = differences((await compute(device!, one))[0], referenceOf(one)[0]);

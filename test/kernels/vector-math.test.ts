@@ -4,8 +4,10 @@
  */
 import { describe, expect, test } from 'vitest';
 import { type F32x4, type FunctionBuilder, i32, wasmProgram } from '../../src/devices/wasm/assembler/module.ts';
+import * as normal from '../../src/kernels/elementwise/normal.wasm.ts';
 import { pow } from '../../src/kernels/elementwise/power.wasm.ts';
-import { erf as erfReference } from '../../src/kernels/elementwise/unary.table.ts';
+import * as trigonometry from '../../src/kernels/elementwise/trigonometry.wasm.ts';
+import { erf as erfReference, unaryTable } from '../../src/kernels/elementwise/unary.table.ts';
 import * as vector from '../../src/kernels/elementwise/vector-math.wasm.ts';
 
 type Function1 = (f: FunctionBuilder, x: F32x4) => F32x4;
@@ -83,7 +85,11 @@ describe('within the stated error', () => {
     ['exp', vector.exp, Math.exp, -104, 89, 1],
     ['log', vector.log, Math.log, 0, 4, 0.8],
     ['tanh', vector.tanh, Math.tanh, -10, 10, 1.3],
-    ['erf', vector.erf, erfReference, -5, 5, 1.2],
+    ['erf', normal.erf, erfReference, -5, 5, 1.2],
+    ['sigmoid', vector.sigmoid, unaryTable.sigmoid.value as (x: number) => number, -110, 90, 2.4],
+    ['sin', trigonometry.sin, Math.sin, -100, 100, 3],
+    ['cos', trigonometry.cos, Math.cos, -100, 100, 3],
+    ['e^(-x^2)', (f, x) => normal.bell(f, x, 1), x => Math.exp(-x * x), -10.5, 10.5, 2],
   ];
   for (const [name, fn, reference, low, high, bound] of cases) {
     test(`${name}: ${bound} ULP`, () => {
@@ -105,30 +111,33 @@ describe('within the stated error', () => {
     expect(result.ulp, report('log1p', xs, result)).toBeLessThanOrEqual(1.3);
   });
 
-  test('sigmoid: 2.4 ULP above -87, 2e-38 below', () => {
-    const reference = (x: number): number => 1 / (1 + Math.exp(-x));
-    const xs = floats(997, -87, 87, 400_000);
-    const above = xs.filter(x => !(x <= -87));
-    const result = worst(evaluate(vector.sigmoid, above), i => reference(above[i]));
-    expect(result.ulp, report('sigmoid', above, result)).toBeLessThanOrEqual(2.4);
-    const below = xs.filter(x => x <= -87);
-    expect(evaluate(vector.sigmoid, below).every(y => y >= 0 && y < 2e-38)).toBe(true);
+  test('sin and cos beside every multiple of pi / 2 up to 1e5: 3 ULP', () => {
+    const multiples = Float32Array.from({ length: 63_660 }, (_, i) => ((i + 1) * Math.PI) / 2);
+    const bits = new Uint32Array(multiples.buffer);
+    const xs = new Float32Array(
+      Uint32Array.from({ length: 3 * bits.length }, (_, i) => bits[(i / 3) | 0] + (i % 3) - 1).buffer,
+    );
+    for (const [name, fn, reference] of [
+      ['sin', trigonometry.sin, Math.sin],
+      ['cos', trigonometry.cos, Math.cos],
+    ] as [string, Function1, (x: number) => number][]) {
+      const result = worst(evaluate(fn, xs), i => reference(xs[i]));
+      expect(result.ulp, report(name, xs, result)).toBeLessThanOrEqual(3);
+    }
   });
 
-  for (const [name, fn, reference] of [
-    ['sin', vector.sin, Math.sin],
-    ['cos', vector.cos, Math.cos],
-  ] as [string, Function1, (x: number) => number][]) {
-    test(`${name}: 1.1e-7 up to 1e5, NaN beyond`, () => {
-      const xs = floats(997, -100, 100, 400_000);
-      const got = evaluate(fn, xs);
-      const wrong = xs.findIndex((x, i) => {
-        const inDomain = Math.abs(x) <= 1e5;
-        return inDomain ? !(Math.abs(got[i] - reference(x)) <= 1.1e-7) : !Number.isNaN(got[i]);
-      });
-      if (wrong >= 0) expect.fail(`${name}(${xs[wrong]}) = ${got[wrong]}`);
-    });
-  }
+  test('the normal distribution function: 64 ULP right of -2.5, 6 left of it', () => {
+    const cumulative = (x: number): number => unaryTable.gelu.value(x, 1) / x;
+    const xs = floats(3989, -14.5, 9, 400_000).filter(x => x !== 0 && Math.abs(x) < 1e30);
+    const got = evaluate(normal.normalCumulative, xs);
+    for (const [bound, isMeant] of [
+      [64, (x: number) => x > -2.5],
+      [6, (x: number) => x <= -2.5],
+    ] as const) {
+      const result = worst(got, i => (isMeant(xs[i]) ? cumulative(xs[i]) : got[i]));
+      expect(result.ulp, report('normal distribution', xs, result)).toBeLessThanOrEqual(bound);
+    }
+  });
 });
 
 describe('pow', () => {

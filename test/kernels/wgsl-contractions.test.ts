@@ -16,6 +16,7 @@ const base: WebGpuAdapterInfo = {
   description: '',
   isSoftware: false,
   precision: 'default',
+  convolution: 'default',
   subgroupSize: 32,
   features: new Set(['subgroups']),
   maxComputeInvocationsPerWorkgroup: 256,

@@ -5,6 +5,7 @@ import * as w from '../../src/index.ts';
 import { PhiloxStream } from '../../src/kernels/random/philox.ts';
 import { AdamW, cnn, crossEntropy, fans, type Module, miniResNet, orthogonal, SGD } from '../../src/nn/index.ts';
 import { openTestDevices } from '../support/devices.ts';
+import { settle } from '../support/garbage.ts';
 
 const reference = new ReferenceDevice();
 w.setDevice(reference);
@@ -119,7 +120,9 @@ for (const { name, device } of devices) {
       const x = w.randomUniform([2, 4, 4, 1], { seed: 1, device });
       const y = labels(2, device);
       await trainStep(model, optimizer, x, y);
+      await settle();
       const tensors = w.liveTensorCount();
+      await settle();
       const { liveAllocations } = device!.memory();
       for (let i = 0; i < 1000; i++) await trainStep(model, optimizer, x, y);
       // Fewer is possible: the collector may have found what earlier tests dropped.

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import * as w from '../../src/index.ts';
+import { unary as unaryKernel } from '../../src/kernels/elementwise/index.ts';
 import {
   AvgPool2d,
   Conv2d,
@@ -10,10 +11,12 @@ import {
   MaxPool2d,
   Module,
   miniResNet,
+  type ReceptiveField,
   receptiveFields,
   receptiveWindow,
   Sequential,
 } from '../../src/nn/index.ts';
+import { ShapeDevice } from '../../src/nn/shape-device.ts';
 
 const device = new ReferenceDevice();
 w.setDevice(device);
@@ -39,6 +42,17 @@ async function reached(model: Module, layer: string, position: [number, number],
     });
   }
   return [top, left, bottom - top + 1, right - left + 1];
+}
+
+/** The bounding box lies in the window that the field says. */
+function expectWithin(found: number[], field: ReceptiveField, position: [number, number], shape: number[]): void {
+  const said = receptiveWindow(field, position, [shape[0], shape[1]]);
+  const [top, left, height, width] = found;
+  const where = `${JSON.stringify(said)} at ${position}, reached ${found}`;
+  expect(top, where).toBeGreaterThanOrEqual(said.top);
+  expect(left, where).toBeGreaterThanOrEqual(said.left);
+  expect(top + height, where).toBeLessThanOrEqual(said.top + said.height);
+  expect(left + width, where).toBeLessThanOrEqual(said.left + said.width);
 }
 
 async function expectReached(model: Module, layer: string, shape: number[], positions: [number, number][]) {
@@ -148,6 +162,99 @@ describe('what the gradient of one value reaches', () => {
       [4, 0],
     ]);
   });
+});
+
+/** A function of images as a layer. */
+class Layer extends Module {
+  readonly f: (x: w.Tensor) => w.Tensor;
+  constructor(f: (x: w.Tensor) => w.Tensor) {
+    super();
+    this.f = f;
+  }
+  forward(x: w.Tensor): w.Tensor {
+    return this.f(x);
+  }
+}
+
+const behindConv = (f: (x: w.Tensor) => w.Tensor): Module =>
+  new Sequential({ conv: new Conv2d(1, 2, 3, { padding: 'valid' }), last: new Layer(f) }).initialize({ seed: 4 });
+const everyPlace = ([height, width]: readonly number[]): [number, number][] =>
+  Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width]);
+
+describe('operations that move places (each was passed over as one that does not)', () => {
+  const shape = [8, 9, 1]; // 6 x 7 behind the convolution
+
+  test.each<[string, (x: w.Tensor) => w.Tensor, number[]]>([
+    ['rows picked by index', x => w.gather(x, w.tensor(Int32Array.of(5, 0, 2), [3], { device: x.device }), 1), [3, 7]],
+    ['maps one above the other', x => w.concat([x, w.slice(x, [0, 0, 0, 0], [1, 2, 7, 2])], 1), [8, 7]],
+    ['a map turned over', x => w.flip(x, [1]), [6, 7]],
+    ['one value for all places', x => w.broadcastTo(w.mean(x, [1, 2], true), [1, 6, 7, 2]), [6, 7]],
+    ['pixels moved into channels', x => w.reshape(x, [1, 3, 2, 14]), [3, 2]],
+    ['a product with every row', x => w.matmul(x, w.ones([2, 3], { device: x.device })), [6, 7]],
+    ['height and width exchanged', x => w.transpose(x, [0, 2, 1, 3]), [7, 6]],
+    ['channels first', x => w.transpose(x, [0, 3, 1, 2]), [2, 6]],
+    ['channels first and last again', x => w.transpose(w.relu(w.transpose(x, [0, 3, 1, 2])), [0, 2, 3, 1]), [6, 7]],
+  ])('%s: no more is reached than is said', async (_, f, places) => {
+    const model = behindConv(f);
+    const field = receptiveFields(model, shape).get('last')!;
+    expect(field.positions).toEqual(places);
+    for (const position of [[0, 0], places.map(n => n - 1)] as [number, number][]) {
+      expectWithin(await reached(model, 'last', position, shape), field, position, shape);
+    }
+  });
+
+  test.each<[string, number, number, number]>([
+    ['stride 1', 3, 1, 1],
+    ['stride 2', 3, 2, 1],
+    ['stride 2, even filters', 4, 2, 1],
+    ['stride 3, filters that leave gaps', 2, 3, 0],
+  ])(
+    'a transposed convolution, %s: no more is reached than is said, and at most two pixels less',
+    async (_, k, stride, padding) => {
+      const [height, width] = [stride * 5 + k - 2 * padding, stride * 6 + k - 2 * padding];
+      const model = behindConv(x => {
+        const filters = w.randomNormal([k, k, 2, 2], { seed: 9, device: x.device });
+        return w.conv2dTranspose(x, filters, [height, width], { stride, padding });
+      });
+      const field = receptiveFields(model, shape).get('last')!;
+      expect(field.positions).toEqual([height, width]);
+      for (const position of everyPlace([5, 4])) {
+        const found = await reached(model, 'last', position, shape);
+        if (found[2] < 0) continue; // between filters
+        expectWithin(found, field, position, shape);
+        const said = receptiveWindow(field, position, [shape[0], shape[1]]);
+        expect(said.height - found[2]).toBeLessThanOrEqual(2);
+        expect(said.width - found[3]).toBeLessThanOrEqual(2);
+      }
+    },
+  );
+
+  test('what follows a flattened map sees all of it', () => {
+    const sees = (f: (x: w.Tensor) => w.Tensor) => receptiveFields(behindConv(f), shape).get('last')!;
+    for (const f of [w.softmax, w.logSoftmax, (x: w.Tensor) => w.sum(x, 1, true), (x: w.Tensor) => w.argMax(x)]) {
+      expect(sees(x => f(w.flatten(x)))).toMatchObject({ start: [0, 0], size: [8, 9], positions: [1, 1] });
+    }
+    expect(sees(w.softmax)).toMatchObject({ start: [0, 0], size: [3, 3], positions: [6, 7] });
+  });
+
+  test('a kernel of which nothing is known is named, not passed over', () => {
+    const shapes = new ShapeDevice(() => {});
+    const storage = shapes.allocate(4, 'float32');
+    const operand = { storage, shape: [1, 2, 2, 1] };
+    shapes.setField(storage, { size: [1, 1], jump: [1, 1], start: [0, 0], positions: [2, 2] });
+    expect(() => shapes.run({ ...unaryKernel, name: 'mystery' }, [operand], [operand], { op: 'relu' })).toThrow(
+      'What the kernel "mystery" sees of an image is not known',
+    );
+  });
+});
+
+test('multiply-adds of a transposed convolution count as those of a convolution', () => {
+  const model = behindConv(x =>
+    w.conv2dTranspose(x, w.ones([3, 3, 2, 2], { device: x.device }), [6, 7], { padding: 1 }),
+  );
+  const last = model.summary([8, 9, 1]).layers.find(({ name }) => name === 'last')!;
+  expect(last.macs).toBe(last.flops / 2);
+  expect(last.macs).toBeGreaterThan(0);
 });
 
 test('a window beyond the image is empty, not negative', () => {

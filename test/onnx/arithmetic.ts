@@ -1,14 +1,16 @@
 /** Element by element, and summaries along axes. */
+import { OP_NAMES, rowOf } from '../../src/autograd/ops/rows.ts';
 import * as w from '../../src/index.ts';
+import { type UnaryOp, unaryTable } from '../../src/kernels/elementwise/unary.table.ts';
 import { type Call, type Operator, positiveAxis, Unsupported } from './call.ts';
 
 type Binary = (a: w.Tensor, b: w.Tensor) => w.Tensor;
 type Unary = (x: w.Tensor) => w.Tensor;
 
 const unary =
-  (f: Unary): Operator =>
+  (f: Unary, takesIntegers: boolean): Operator =>
   call =>
-    f(call.float(0));
+    f(takesIntegers ? call.number(0) : call.float(0));
 
 /** Before operator set 7 the second operand was placed by an attribute: its first axis is axis `axis` of the first. */
 function aligned(call: Call, b: w.Tensor): w.Tensor {
@@ -88,30 +90,25 @@ const argReduce =
     return w.sub(x.shape[axis] - 1, f(w.flip(x, [axis]), axis, keepDims));
   };
 
-export const ARITHMETIC: Record<string, Operator> = {
-  Abs: unary(w.abs),
-  Ceil: unary(w.ceil),
-  Cos: unary(w.cos),
-  Elu: call => w.elu(call.float(0), call.scalar('alpha', 1)),
-  Erf: unary(w.erf),
-  Exp: unary(w.exp),
-  Floor: unary(w.floor),
-  LeakyRelu: call => w.leakyRelu(call.float(0), call.scalar('alpha', 0.01)),
-  Log: unary(w.log),
-  Neg: call => w.neg(call.number(0)),
-  Reciprocal: unary(w.reciprocal),
-  Relu: unary(w.relu),
-  Round: unary(w.round),
-  Sigmoid: unary(w.sigmoid),
-  Sign: call => w.sign(call.number(0)),
-  Sin: unary(w.sin),
-  Softplus: unary(w.softplus),
-  Sqrt: unary(w.sqrt),
-  Tanh: unary(w.tanh),
+/** What the rows of functions of one and of two values say: the ONNX operator that is the same function. */
+function named(): Record<string, Operator> {
+  const operators: Record<string, Operator> = {};
+  for (const name of OP_NAMES) {
+    const { onnx, kernels, functions } = rowOf(name);
+    const kernel = kernels.at(0)?.name;
+    if (onnx === undefined || (kernel !== 'unary' && kernel !== 'binary')) continue;
+    const [f] = functions!;
+    operators[onnx] =
+      kernel === 'binary' ? binary(f) : unary(f, unaryTable[name as UnaryOp].wasm.integer !== undefined);
+  }
+  return operators;
+}
 
-  Add: binary(w.add),
-  Sub: binary(w.sub),
-  Mul: binary(w.mul),
+export const ARITHMETIC: Record<string, Operator> = {
+  ...named(),
+  Elu: call => w.elu(call.float(0), call.scalar('alpha', 1)),
+  LeakyRelu: call => w.leakyRelu(call.float(0), call.scalar('alpha', 0.01)),
+
   Div: binary((a, b) => {
     if (a.dtype === 'int32') throw new Unsupported('division of integers');
     return w.div(a, b);
@@ -126,10 +123,6 @@ export const ARITHMETIC: Record<string, Operator> = {
   Dropout: dropout,
 
   Equal: call => (call.operand(0).dtype === 'bool' ? logical(w.equal)(call) : binary(w.equal)(call)),
-  Less: binary(w.less),
-  LessOrEqual: binary(w.lessEqual),
-  Greater: binary(w.greater),
-  GreaterOrEqual: binary(w.greaterEqual),
   And: logical(w.logicalAnd),
   Or: logical(w.logicalOr),
   Xor: logical(w.notEqual),
@@ -143,9 +136,9 @@ export const ARITHMETIC: Record<string, Operator> = {
   ReduceProd: reduction(w.prod),
   ReduceSumSquare: reduction(w.sumOfSquares),
   ReduceL1: reduction((x, axes, keepDims) => w.sum(w.abs(x), axes, keepDims)),
-  ReduceL2: reduction((x, axes, keepDims) => w.sqrt(w.sumOfSquares(x, axes, keepDims))),
+  ReduceL2: reduction(w.norm),
   ReduceLogSum: reduction((x, axes, keepDims) => w.log(w.sum(x, axes, keepDims))),
-  ReduceLogSumExp: reduction((x, axes, keepDims) => w.log(w.sum(w.exp(x), axes, keepDims))),
+  ReduceLogSumExp: reduction(w.logSumExp),
   ArgMax: argReduce(w.argMax),
   ArgMin: argReduce(w.argMin),
 };

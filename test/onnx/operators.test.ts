@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { OP_NAMES, rowOf } from '../../src/autograd/ops/rows.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import { dispose, tidy } from '../../src/index.ts';
@@ -15,7 +16,7 @@ import { openTestDevices } from '../support/devices.ts';
 import { listOnnxCases, loadOnnxCase, type OnnxCase, type OnnxTensor, UnsupportedOnnxCase } from '../support/onnx.ts';
 import { onnxAbsent, onnxDataDirectory } from '../support/shared.ts';
 import { Unsupported } from './call.ts';
-import { operatorsWithoutMapping, runOnnxCase } from './mapping.ts';
+import { OPERATORS, operatorsWithoutMapping, runOnnxCase } from './mapping.ts';
 
 const COVERAGE = fileURLToPath(new URL('coverage.json', import.meta.url));
 const GROUPS = ['node', 'pytorch-converted', 'pytorch-operator', 'simple'];
@@ -138,6 +139,12 @@ function reasonAgainst(one: OnnxCase, device: Device): string | undefined {
   }
   return undefined;
 }
+
+test('every ONNX operator that a row of an operation names is mapped', () => {
+  const named = OP_NAMES.flatMap(name => rowOf(name).onnx ?? []);
+  expect(named.length).toBeGreaterThan(0);
+  expect(named.filter(opType => !(opType in OPERATORS))).toEqual([]);
+});
 
 const committed = JSON.parse(readFileSync(COVERAGE, 'utf8')) as Coverage;
 const present = onnxDataDirectory !== undefined;

@@ -5,8 +5,9 @@
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
 import { ShapeError, UsageError } from '../../src/devices/errors.ts';
+import { BLUE, ORANGE } from '../../src/report/color.ts';
 import { confusionMatrixChart } from '../../src/report/confusion-matrix.ts';
-import { BLUE, ORANGE, wholeTicks } from '../../src/report/figure.ts';
+import { wholeTicks } from '../../src/report/figure.ts';
 import { htmlReport } from '../../src/report/html.ts';
 import { intervalBars, perClassChart } from '../../src/report/interval-bars.ts';
 import { learningCurve } from '../../src/report/learning-curve.ts';
@@ -121,9 +122,10 @@ describe('every figure', () => {
     );
     expect(svg).toContain('role="img"');
     expect(svg).toContain('prefers-color-scheme:dark');
-    expect(() =>
-      htmlReport({ title: '', sections: [{ title: '', blocks: [{ kind: 'figure', svg, caption: '' }] }] }),
-    ).not.toThrow();
+    const figure = { kind: 'figure', svg, caption: 'what it shows' } as const;
+    const page = htmlReport({ title: '', sections: [{ title: '', blocks: [figure] }] });
+    expect(page).toContain(svg);
+    expect(page).toContain('<figcaption>what it shows</figcaption>');
   });
 
   it('is the same each time', () => {

@@ -5,10 +5,10 @@ import {
   explainedSegments,
   explanationSheet,
   fitLines,
-  limeFit,
   limeFitTable,
   predictionLines,
 } from '../../src/report/index.ts';
+import { limeFit } from '../../src/study/lime-fit.ts';
 
 const images = { values: new Float64Array(2 * 4 * 4).fill(0.5), shape: [2, 4, 4, 1] };
 const pixel = ({ width, rgba }: { width: number; rgba: Uint8Array }, x: number, y: number): number[] =>

@@ -6,8 +6,7 @@ import { encodePng, htmlReport } from '../../src/report/index.node.ts';
 import { photoStages } from '../../src/report/photo-stages.ts';
 import { photosSection } from '../../src/report/study/photos.ts';
 import { robustnessSection } from '../../src/report/study/robustness.ts';
-import type { PhotosResult } from '../../src/train/photos.ts';
-import type { RobustnessResult } from '../../src/train/robustness.ts';
+import type { PhotosResult, RobustnessResult } from '../../src/study/results.ts';
 
 describe('heatTable', () => {
   const cells = [

@@ -68,6 +68,11 @@ describe('htmlReport', () => {
     expect(html).toContain('prefers-color-scheme: dark');
   });
 
+  it('shows names as they are: nothing turns the direction of writing or is obeyed', () => {
+    const html = page({ kind: 'text', text: 'One.\n\nphoto\u202egnp.exe \u001b[2J' });
+    expect(html).toContain('<p>photo\\u{202e}gnp.exe \\u{1b}[2J</p>');
+  });
+
   it('links its contents to its sections', () => {
     const sections = ['One', 'Two & more'].map(title => ({ title, blocks: [] }));
     const document = documentOf(htmlReport({ title: 'Run', sections }));

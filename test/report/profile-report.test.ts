@@ -1,7 +1,7 @@
 /** The table of a profile: shares of a known roofline, worked out by hand. */
 import { describe, expect, it } from 'vitest';
 import { rooflineSums } from '../../src/kernels/ceilings/roofline.ts';
-import { profileLines, rooflineLine } from '../../src/report/profile-report.ts';
+import { profileLines, rooflineLine, subnormalLines } from '../../src/report/profile-report.ts';
 
 const MIB = 2 ** 20;
 /** 100 GFLOP/s; 10 GB/s whatever the size. */
@@ -36,6 +36,15 @@ describe('profileLines', () => {
 
   it('has no such column where the roofline is not known', () => {
     expect(profileLines(entries, 2).join('\n')).not.toMatch(/roofline|fma|mem/);
+  });
+
+  it('names the kernels that subnormal numbers slow, and no others', () => {
+    const [conv, add, nothing] = entries;
+    const seen = [{ ...conv, subnormals: 0.37 }, { ...add, subnormals: 0.001 }, nothing];
+    expect(subnormalLines(seen)).toEqual([
+      'conv2d: 37 % of the numbers in an input are below 1.2e-38 (subnormal), with which some processors compute up to a hundred ' +
+        'times slower; larger weights, or inputs in another unit, avoid them.',
+    ]);
   });
 
   it('says what the shares are of', () => {

@@ -4,17 +4,12 @@ import { buildModel } from '../../src/nn/index.ts';
 import { encodePng, htmlReport, imagePicture, lineChart, valueRange } from '../../src/report/index.node.ts';
 import type { FigureSource } from '../../src/report/study/chapter.ts';
 import { counted, duration, interval, percent, whole } from '../../src/report/study/chapter.ts';
-import {
-  calibrationSection,
-  type EvaluationResult,
-  evaluationSection,
-  mistakesSection,
-  type NetworkEvaluation,
-} from '../../src/report/study/evaluation.ts';
+import { calibrationSection, evaluationSection, mistakesSection } from '../../src/report/study/evaluation.ts';
 import { featureMapSheet, filterSheet } from '../../src/report/study/inside.ts';
 import { missingChapter, type RunRecord, studyReport } from '../../src/report/study/report.ts';
 import { trainingSection } from '../../src/report/study/training.ts';
 import { tuningFigures, tuningSection } from '../../src/report/study/tuning.ts';
+import type { EvaluationResult, NetworkEvaluation, TuneResult } from '../../src/study/results.ts';
 import {
   confidentMistakes,
   drawChoices,
@@ -26,7 +21,6 @@ import {
   reliabilityTable,
   softmaxRows,
   successiveHalving,
-  type TuneResult,
 } from '../../src/train/index.ts';
 
 const NAMES = ['boot', 'bag'];
@@ -87,7 +81,7 @@ const result = (onlyFirst: number, onlySecond: number): EvaluationResult => ({
     first: 'one',
     second: 'two',
     test: mcNemarFromCounts(onlyFirst, onlySecond),
-    difference: { estimate: 0.02, low: -0.01, high: 0.05, level: 0.95, resamples: 2000 },
+    difference: { estimate: 0.02, low: -0.01, high: 0.05, level: 0.95, resamples: 2000, method: 'bootstrap' },
   },
   inside: { image: 0, label: 'boot', figure: 'example.png', networks: [] },
 });
@@ -178,6 +172,7 @@ describe('tuning', () => {
     return {
       ...{
         model: 'cnn',
+        widths: [4, 8],
         device: 'wasm',
         adapter: '',
         seed: 0,

@@ -23,9 +23,9 @@ export const MAIN_DEVICES: Record<string, Opener> = {
   webgpu: () => openWebGpuDevice(),
 };
 
-/** Every configuration whose results may differ in code path: threads, fused multiply-add. */
+/** Every configuration whose code path differs: threads, fused multiply-add, 256 bits where the engine has them. */
 export const ALL_CONFIGURATIONS: Record<string, Opener> = {
-  'wasm, 1 thread': () => openWasmDevice({ threads: 1, relaxedSimd: false }),
+  'wasm, 1 thread': () => openWasmDevice({ threads: 1, relaxedSimd: false, wide: false }),
   'wasm, 2 threads': () => openWasmDevice({ threads: 2, relaxedSimd: false }),
   'wasm, 3 threads, fused multiply-add': () => openWasmDevice({ threads: 3, relaxedSimd: true }),
   webgpu: MAIN_DEVICES.webgpu,

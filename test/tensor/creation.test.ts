@@ -76,7 +76,7 @@ for (const { name, device } of await openTestDevices()) {
       }
     });
 
-    test('filled, counted, diagonal', async () => {
+    test('full, zeros, scalar, eye and arange have the values that their names say', async () => {
       expect(await read(w.full([2, 2], -3, { device }))).toMatchObject({ shape: [2, 2], values: [-3, -3, -3, -3] });
       expect(await read(w.full([2], Number.NaN, { device }))).toMatchObject({ values: [Number.NaN, Number.NaN] });
       expect(await read(w.full([1], Number.NEGATIVE_INFINITY, { device }))).toMatchObject({ values: [-Infinity] });

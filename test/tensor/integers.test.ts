@@ -140,11 +140,11 @@ for (const { name, device } of await openTestDevices()) {
       const [f, i, b] = [w.zeros([2], { device }), ints([0, 0]), bytes([0, 0])];
       const refusals: [() => unknown, string][] = [
         [() => w.add(f, i), 'add: operands are float32 and int32; cast one of them.'],
-        [() => w.add(b, b), 'add: float32 or int32 wanted, got uint8.'],
-        [() => w.div(i, i), 'div: float32 wanted, got int32.'],
-        [() => w.exp(i), 'exp: float32 wanted, got int32.'],
-        [() => w.logicalAnd(f, f), 'and: int32 wanted, got float32.'],
-        [() => w.where(f, f, f), 'where: int32 wanted, got float32.'],
+        [() => w.add(b, b), 'add takes float32 or int32, not uint8.'],
+        [() => w.div(i, i), 'div takes float32, not int32.'],
+        [() => w.exp(i), 'exp takes float32, not int32.'],
+        [() => w.logicalAnd(f, f), 'and takes int32, not float32.'],
+        [() => w.where(f, f, f), 'where takes int32, not float32.'],
         [() => w.gather(f, f), 'indices must be int32, got float32.'],
         [() => w.concat([f, i]), 'concat: inputs are float32 and int32; cast one of them.'],
         [() => w.mean(i), 'mean: int32 is not supported; cast to float32.'],

@@ -2,27 +2,12 @@
  * Who holds memory, and until when: `tidy`, `keep`, `dispose`, shared storage, the tape, and the finalizer behind them.
  * Counted by the device (allocations, bytes) and by the library (tensors).
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Device } from '../../src/devices/device.ts';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import * as w from '../../src/index.ts';
 import { openTestDevices } from '../support/devices.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-/** Collects garbage and lets finalizers run, until `done` or some seconds have passed. */
-async function collectUntil(done: () => boolean, attempts = 100): Promise<void> {
-  for (let attempt = 0; attempt < attempts && !done(); attempt++) {
-    collectGarbage();
-    await new Promise(resolve => setTimeout(resolve, 20));
-  }
-}
-
-/** Lets go of what earlier tests dropped, so that nothing but the test at hand moves the counts. */
-const settle = (): Promise<void> => collectUntil(() => false, 4);
+import { collectUntil, settle } from '../support/garbage.ts';
 
 for (const { name, device } of await openTestDevices()) {
   describe.skipIf(!device)(`lifetimes on ${name}`, () => {

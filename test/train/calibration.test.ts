@@ -39,6 +39,26 @@ describe('reliabilityTable', () => {
     expect(counts).toEqual([0, 0, 1, 1, 1]);
   });
 
+  it('by the edges it names, whatever confidence times bins rounds to', () => {
+    for (let bins = 2; bins <= 100; bins++) {
+      for (let edge = Math.ceil(bins / 2); edge <= bins; edge++) {
+        for (const confidence of [edge / bins, (edge / bins) * (1 - 2 ** -53), (edge / bins) * (1 + 2 ** -52)]) {
+          if (confidence < 0.5 || confidence > 1) continue;
+          const [bin] = reliabilityTable([confidence, 1 - confidence], [0], bins).filter(({ count }) => count > 0);
+          expect(confidence > bin.low && confidence <= bin.high, `${confidence} in ${bin.low}, ${bin.high}`).toBe(true);
+        }
+      }
+    }
+  });
+
+  it('refuses numbers of bins, and tables, that are none', () => {
+    for (const bins of [0, -1, 1.5, Number.NaN]) expect(() => reliabilityTable([1, 0], [0], bins)).toThrow(UsageError);
+    expect(() => expectedCalibrationError([])).toThrow('no images');
+    const [bin] = reliabilityTable([1, 0], [0], 1);
+    for (const count of [-1, 0.5, Number.NaN])
+      expect(() => expectedCalibrationError([{ ...bin, count }])).toThrow(`not ${count}`);
+  });
+
   it('leaves empty bins empty', () => {
     const [first] = reliabilityTable([0.9, 0.1], [0], 2);
     expect(first).toEqual({ low: 0, high: 0.5, count: 0, confidence: null, accuracy: null });
@@ -76,9 +96,56 @@ describe('fitTemperature', () => {
     expect(negativeLogLikelihood(logits, labels, temperature / 1.01)).toBeGreaterThan(nllAfter);
   });
 
+  it.each([1e-300, 1e-200, 1e-12, 1e-4, 1e4, 1e12, 1e200])(
+    'in units of %d the temperature is that many times',
+    unit => {
+      const usual = fitTemperature(logits, labels);
+      const found = fitTemperature(
+        logits.map(value => value * unit),
+        labels,
+      );
+      expect(found.temperature / unit / usual.temperature).toBeCloseTo(1, 8);
+      expect(found.nllAfter).toBeCloseTo(usual.nllAfter, 12);
+      expect(found.atLimit).toBe(false);
+    },
+  );
+
+  it('does not care where the logits of an image begin', () => {
+    const classes = logits.length / labels.length;
+    const offset = logits.map((value, at) => value + 2 ** 20 * (1 + (Math.floor(at / classes) % 3)));
+    expect(fitTemperature(offset, labels).temperature / fitTemperature(logits, labels).temperature).toBeCloseTo(1, 6);
+  });
+
+  it('keeps 1 where every temperature is as good', () => {
+    for (const value of [0, 1, -1e300])
+      expect(fitTemperature([value, value, value, value], [0, 1])).toMatchObject({ temperature: 1, atLimit: false });
+    expect(fitTemperature([3, 7], [0, 0])).toMatchObject({ temperature: 1, nllAfter: 0 });
+  });
+
+  it('finds a best temperature hotter or colder than the range', () => {
+    // One label in a hundred is wrong beside logits 1e-3 apart; 51 of 100 are right beside logits 30 apart.
+    const close = Array.from({ length: 100 }, () => [1e-3, 0]).flat();
+    const cold = fitTemperature(
+      close,
+      Array.from({ length: 100 }, (_, i) => Number(i === 0)),
+    );
+    // softmax([d, 0] / T) = 99 / 100 at T = d / ln 99, by hand.
+    expect(cold.temperature).toBeCloseTo(1e-3 / Math.log(99), 12);
+    expect(cold.atLimit).toBe(false);
+    const far = Array.from({ length: 100 }, () => [30, 0]).flat();
+    const hot = fitTemperature(
+      far,
+      Array.from({ length: 100 }, (_, i) => Number(i >= 51)),
+    );
+    expect(hot.temperature / (30 / Math.log(51 / 49))).toBeCloseTo(1, 9);
+    expect(hot.atLimit).toBe(false);
+  });
+
   it('says so when there is no best temperature', () => {
     const allRight = fitTemperature([2, 0, 0, 3], [0, 1]);
     expect(allRight).toMatchObject({ atLimit: true, temperature: TEMPERATURE_RANGE[0] });
+    expect(allRight.reason).toContain('the colder the better');
+    expect(fitTemperature([0, 2, 3, 0], [0, 1]).reason).toContain('less of the labels than chance');
     const allWrong = fitTemperature([0, 2, 3, 0], [0, 1]);
     expect(allWrong).toMatchObject({ atLimit: true, temperature: TEMPERATURE_RANGE[1] });
   });

@@ -3,14 +3,26 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { DeviceDataset } from '../../src/data/index.node.ts';
 import { CheckpointError } from '../../src/devices/errors.ts';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
+import { openWasmDevice } from '../../src/devices/wasm/device.ts';
 import { backward, crossEntropy, randomUniform, setDevice, tensor, tidy } from '../../src/index.ts';
+import { parseSafetensors } from '../../src/interop/index.ts';
 import type { ModelSpec } from '../../src/nn/index.ts';
 import { loadCheckpoint, readCheckpointInfo, saveCheckpoint } from '../../src/train/checkpoint.node.ts';
-import { buildTrainee, type CheckpointInfo, RECIPES, restoreCheckpoint, type Trainee } from '../../src/train/index.ts';
+import {
+  buildTrainee,
+  type CheckpointInfo,
+  encodeCheckpoint,
+  fit,
+  type History,
+  RECIPES,
+  restoreCheckpoint,
+  scheduleOf,
+  type Trainee,
+} from '../../src/train/index.ts';
 import { checkpointPath, pretrainedNames } from '../../src/train/pretrained.node.ts';
-import { noteTestSetUse } from '../../src/train/test-set-ledger.node.ts';
 
 const device = new ReferenceDevice();
 setDevice(device);
@@ -51,27 +63,20 @@ const stateOf = async ({ model, optimizer, ema }: Trainee) => ({
   steps: optimizer.stepCount,
 });
 
-/** The reference device holds float64, files float32: rounding first makes the comparison exact. */
-function roundToFloat32({ model, optimizer, ema }: Trainee): void {
-  const { values, state } = model.arena;
-  for (const { allocation } of [values, state, ...optimizer.stateArrays, ema!.values, ema!.state]) {
-    const buffer = allocation.buffer as Float64Array;
-    buffer.set(Float32Array.from(buffer));
-  }
-}
-
 describe('a checkpoint', () => {
   const path = join(folder, 'run', 'last.safetensors');
 
   test('brings back parameters, statistics, optimizer, averages, random counters and the plain part', async () => {
     const one = buildTrainee(SPEC, RECIPE, device, 4);
     steps(one, 3);
-    roundToFloat32(one);
     await saveCheckpoint(path, one.model, INFO, one);
     const two = buildTrainee(SPEC, RECIPE, device, 99);
     expect(await loadCheckpoint(path, two.model, two)).toEqual(INFO);
     expect(await readCheckpointInfo(path)).toEqual(INFO);
     expect(await stateOf(two)).toEqual(await stateOf(one));
+    // The reference device's float64 values are kept as they are.
+    const { values } = one.model.arena;
+    expect(Array.from(await device.read(values)).some(value => value !== Math.fround(value))).toBe(true);
     // Going on from here is going on there: the dropout masks of the next steps are the same.
     steps(one, 2, 3);
     steps(two, 2, 3);
@@ -116,6 +121,73 @@ describe('a checkpoint', () => {
   });
 });
 
+describe('a checkpoint of another device', async () => {
+  const wasm = await openWasmDevice({ threads: 1 });
+  afterAll(() => wasm.destroy());
+  /** The dtypes of a checkpoint's arrays that are no random state. */
+  const dtypes = (bytes: Uint8Array) =>
+    new Set(
+      [...parseSafetensors(bytes, 'c').tensors]
+        .filter(([key]) => !key.startsWith('random.'))
+        .map(([, { dtype }]) => dtype),
+    );
+
+  test('keeps what the device holds, and each device takes the values as exactly as it can', async () => {
+    const exact = buildTrainee(SPEC, RECIPE, device, 4);
+    steps(exact, 2);
+    const wide = await encodeCheckpoint(exact.model, INFO, exact);
+    expect(dtypes(wide)).toEqual(new Set(['F64']));
+    const narrow = buildTrainee(SPEC, RECIPE, wasm, 9);
+    restoreCheckpoint(wide, 'wide', narrow.model, narrow);
+    expect(await wasm.read(narrow.model.arena.values)).toEqual(
+      Float32Array.from(await device.read(exact.model.arena.values)),
+    );
+    expect(await wasm.read(narrow.optimizer.stateArrays[0])).toEqual(
+      Float32Array.from(await device.read(exact.optimizer.stateArrays[0])),
+    );
+    const bytes = await encodeCheckpoint(narrow.model, INFO, narrow);
+    expect(dtypes(bytes)).toEqual(new Set(['F32']));
+    restoreCheckpoint(bytes, 'narrow', exact.model, exact);
+    expect(Array.from(await device.read(exact.model.arena.values))).toEqual(
+      Array.from(await wasm.read(narrow.model.arena.values)),
+    );
+    for (const trainee of [exact, narrow]) trainee.dispose();
+  });
+});
+
+test('a run on the reference device that is cut off goes on bit for bit', async () => {
+  const images = {
+    images: Uint8Array.from({ length: 64 * 30 }, (_, i) => (i * 37) % 256),
+    count: 30,
+    height: 8,
+    width: 8,
+  };
+  const labels = Uint8Array.from({ length: 30 }, (_, i) => i % 10);
+  const data = new DeviceDataset({ ...images, labels, channels: 1 }, device);
+  const options = { epochs: 3, batchSize: 10, seed: 0, schedule: scheduleOf(RECIPE) };
+  const whole = buildTrainee(SPEC, RECIPE, device, 4);
+  const { history: expected } = await fit(whole.model, data, whole.optimizer, { ...options, ema: whole.ema });
+  const cut = buildTrainee(SPEC, RECIPE, device, 4);
+  const stop = new AbortController();
+  let bytes: Uint8Array | undefined;
+  await fit(cut.model, data, cut.optimizer, {
+    ...options,
+    ema: cut.ema,
+    signal: stop.signal,
+    checkpointEvery: 4,
+    onCheckpoint: async ({ position, history }) => {
+      bytes = await encodeCheckpoint(cut.model, { ...INFO, position, history }, cut);
+      if (position.step === 4) stop.abort();
+    },
+  });
+  const resumed = buildTrainee(SPEC, RECIPE, device, 99);
+  const info = restoreCheckpoint(bytes!, 'cut', resumed.model, resumed);
+  const resume = { position: info.position!, history: info.history as History };
+  const { history } = await fit(resumed.model, data, resumed.optimizer, { ...options, ema: resumed.ema, resume });
+  expect(history.losses).toEqual(expected.losses);
+  expect(await stateOf(resumed)).toEqual(await stateOf(whole));
+});
+
 describe('models that come with the package', () => {
   test('are found by name in the folder that holds them', () => {
     const models = join(folder, 'models');
@@ -131,13 +203,4 @@ describe('models that come with the package', () => {
     );
     expect(() => checkpointPath('pretrained:../models/cnn', models)).toThrow(CheckpointError);
   });
-});
-
-test('uses of the test set are lines of one ledger beside the runs', async () => {
-  const use = { command: 'evaluate', model: 'cnn', checkpoint: 'a', sampleData: true, images: 5, accuracy: 0.4 };
-  const first = await noteTestSetUse(join(folder, 'runs', 'a'), use);
-  const second = await noteTestSetUse(join(folder, 'runs', 'b'), { ...use, accuracy: 0.5 });
-  expect(second).toBe(first);
-  const lines = readFileSync(first, 'utf8').trim().split('\n');
-  expect(lines.map(line => JSON.parse(line).accuracy)).toEqual([0.4, 0.5]);
 });

@@ -6,17 +6,20 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CLASS_NAMES, DeviceDataset, readSample, SAMPLE_DIRECTORY } from '../../src/data/index.node.ts';
+import { UsageError } from '../../src/devices/errors.ts';
 import { openWasmDevice } from '../../src/devices/wasm/device.ts';
 import { liveTensorCount, tensor } from '../../src/index.ts';
 import { cnn } from '../../src/nn/index.ts';
 import {
   evaluateLogits,
+  type PredictOptions,
   predictEnsemble,
   predictLogits,
   softmaxRows,
   testTimeViews,
   validationSplit,
 } from '../../src/train/index.ts';
+import { settle } from '../support/garbage.ts';
 import { REPOSITORY } from '../support/shared.ts';
 
 const device = await openWasmDevice();
@@ -52,9 +55,45 @@ describe('views', () => {
   });
 });
 
+describe('predictLogits', () => {
+  test.each<[string, PredictOptions, RegExp]>([
+    ['no size', { batchSize: 0 }, /batchSize must be a whole number of at least 1, not 0/],
+    ['half an image', { batchSize: 2.5 }, /batchSize must be .* not 2.5/],
+    [
+      'an index beyond the data',
+      { indices: [3, 100] },
+      /indices\[1\] must be the place of one of 100 images, 0 to 99, not 100/,
+    ],
+    ['an index between images', { indices: Float32Array.of(0.5) }, /indices\[0\] must be .* not 0.5/],
+    ['no image', { indices: [] }, /indices must be the places of some images/],
+  ])('%s is refused by name', async (_, options, sentence) => {
+    const model = build(1).train();
+    await settle();
+    const before = device.memory().liveBytes;
+    await expect(predictLogits(model, test100, options)).rejects.toThrow(UsageError);
+    await expect(predictLogits(model, test100, options)).rejects.toThrow(sentence);
+    expect(device.memory().liveBytes).toBe(before);
+    expect(model.isTraining).toBe(true);
+    model.dispose();
+  });
+
+  test('batches of any size give the same logits', async () => {
+    const model = build(1);
+    const all = await predictLogits(model, test100);
+    for (const batchSize of [7, 20, 100, 1000]) {
+      const logits = await predictLogits(model, test100, { batchSize });
+      logits.forEach((value, i) => {
+        expect(value).toBeCloseTo(all[i], 5);
+      });
+    }
+    model.dispose();
+  });
+});
+
 describe('ensembles', () => {
   test('of one are its logits; of several, the mean of their probabilities', async () => {
     const [a, b] = [build(1), build(2)];
+    await settle();
     const before = liveTensorCount();
     const logits = await predictLogits(a, test100);
     expect(await predictEnsemble([a], test100)).toEqual(logits);

@@ -30,9 +30,9 @@ interface Expected {
   binaryBrier: { probability: number[]; labels: number[]; brier: number };
   detection: { positives: number[]; negatives: number[]; auroc: number; aupr: number; fprAt95: number }[];
   spearman: { a: number[]; b: number[]; rho: number; ranks: number[] }[];
-  mcnemar: { onlyFirst: number; onlySecond: number; pValue: number; statistic?: number }[];
+  mcnemar: { onlyFirst: number; onlySecond: number; pValue: number }[];
   wilson: { hits: number; trials: number; low: number; high: number }[];
-  erfc: { x: number; value: number }[];
+  student: { level: number; freedom: number; reach: number }[];
 }
 
 export const expected = JSON.parse(readFileSync(new URL('expected-metrics.json', import.meta.url), 'utf8')) as Expected;

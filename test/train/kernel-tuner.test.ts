@@ -13,6 +13,7 @@ import { KERNELS } from '../../src/kernels/by-name.ts';
 import { type Conv2dParams, conv2d } from '../../src/kernels/conv2d/index.ts';
 import { type MatmulParams, matmul } from '../../src/kernels/matmul/index.ts';
 import { trainingCalls, tunable, tuneKernels } from '../../src/train/index.ts';
+import { settle } from '../support/garbage.ts';
 
 const device = await openWasmDevice({ threads: 1, relaxedSimd: false });
 const folder = mkdtempSync(join(tmpdir(), 'weft-tuning-'));
@@ -55,6 +56,7 @@ describe('tuneKernels', () => {
     const kernel = kernelOf(right, wrong, fast);
     const calls = [{ kernel, specs: SPECS, params: PARAMS, calls: 1 }];
     const measure = clock(['right', 'fast'], { right: 2, fast: 1 });
+    await settle();
     const before = device.memory().liveAllocations;
     const [tuned] = await tuneKernels(device, calls, { measure, repeats: 3 });
     expect(tuned).toMatchObject({ untuned: 'right', chosen: 'fast', key: choiceKey('candidate', SPECS, PARAMS) });
@@ -87,6 +89,7 @@ describe('tuneKernels', () => {
   });
 
   test('the calls of a training step: each kind once, gradients and optimizer among them', async () => {
+    await settle();
     const before = device.memory().liveAllocations;
     const calls = await trainingCalls({ name: 'cnn', options: { widths: [4], depth: 2, hidden: 8 } }, 2, device);
     expect(device.memory().liveAllocations).toBe(before);
@@ -100,9 +103,9 @@ describe('tuneKernels', () => {
       [3, 3, 1, 4],
       [3, 3, 4, 4],
     ]);
-    const some = tunable(calls, device);
-    expect(some.length).toBeGreaterThan(0);
-    expect(some.some(({ kernel }) => kernel.name === 'sgdStep')).toBe(false); // it changes what it reads
+    const some = new Set(tunable(calls, device).map(({ kernel }) => kernel.name));
+    expect(some).toContain('conv2d');
+    expect(some).not.toContain('sgdStep'); // it changes what it reads
   });
 });
 
@@ -171,8 +174,8 @@ describe('what is kept', () => {
       }));
       const [entry] = await tuned.profile(() => tuned.run(conv2d, operands.slice(0, 2), operands.slice(2), params));
       expect(entry.variant).toBe(expected);
-      expect(asked).toBe(device.info.adapter);
-      expect(tuned.info.adapter).toBe(identityWith(asked, { precision: 'default', choices }));
+      expect(asked).toBe(device.info.tuning);
+      expect(tuned.info.adapter).toBe(identityWith(device.info.adapter, { precision: 'default', choices }));
       expect(tuned.info.adapter).toMatch(/ \/ tuned [0-9a-f]{8}$/);
       for (const { storage } of operands) release(storage);
       await tuned.destroy();

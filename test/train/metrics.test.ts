@@ -76,6 +76,52 @@ describe('scores', () => {
     expect(negativeLogLikelihood([1000, 0, -1000], [2])).toBe(2000);
   });
 
+  it('keeps the digits of large logits', () => {
+    // Two equal logits are even odds, however large: ln 2.
+    for (const large of [1e8, 3e38, 1e300]) {
+      expect([...softmaxRows([large, large], 2)]).toEqual([0.5, 0.5]);
+      expect(negativeLogLikelihood([large, large], [0])).toBeCloseTo(Math.LN2, 15);
+    }
+    expect(negativeLogLikelihood([-1.7e308, 1.7e308], [1])).toBe(0);
+    expect([...softmaxRows([0, Number.NEGATIVE_INFINITY], 2)]).toEqual([1, 0]);
+  });
+
+  it('refuses temperatures that are none', () => {
+    for (const temperature of [-1, 0, Number.NaN, Number.POSITIVE_INFINITY, 1e-320]) {
+      const message = `above 0, not ${temperature}`;
+      expect(() => softmaxRows([2, 1], 2, temperature)).toThrow(message);
+      expect(() => negativeLogLikelihood([2, 1], [0], temperature)).toThrow(message);
+      expect(() => evaluateLogits([2, 1], [0], ['a', 'b'], temperature)).toThrow(UsageError);
+    }
+  });
+
+  it('refuses rows that are none', () => {
+    expect(() => softmaxRows([1, 2, 3], 2)).toThrow('no rows of 2 classes');
+    expect(() => predictedClasses([1, 2, 3], 2)).toThrow('no rows of 2 classes');
+    for (const classes of [0, -1, 1.5, Number.NaN]) {
+      expect(() => softmaxRows([1, 2, 3], classes)).toThrow(`not ${classes}`);
+      expect(() => predictedClasses([1, 2, 3], classes)).toThrow(`not ${classes}`);
+      expect(() => confusionMatrix([0], [0], classes)).toThrow(`not ${classes}`);
+    }
+    expect(() => predictedClasses([0, 1, 2, Number.NaN], 2)).toThrow('image 1 for class 1 is NaN');
+    for (const row of [[1, Number.NaN], [Number.POSITIVE_INFINITY, 1], new Array(2).fill(Number.NEGATIVE_INFINITY)])
+      expect(() => softmaxRows([0, 1, ...row], 2)).toThrow('The logits of image 1 have no softmax');
+    expect(() =>
+      accuracyOf([
+        [0, 0],
+        [0, 0],
+      ]),
+    ).toThrow('without images');
+  });
+
+  it('ranks among a whole number of classes, at least 1', () => {
+    for (const k of [0, -1, 1.5, Number.NaN]) expect(() => topKAccuracy([0.6, 0.4], [0], k)).toThrow(`not ${k}`);
+    expect(() => topKAccuracy([0.6, Number.NaN], [0], 1)).toThrow('is NaN');
+    // sklearn.metrics.top_k_accuracy_score warns, and gives 1, where k is the number of classes or more.
+    expect(topKAccuracy([0.6, 0.4], [1], 2)).toBe(1);
+    expect(topKAccuracy([0.6, 0.4], [1], 5)).toBe(1);
+  });
+
   it("is twice scikit-learn's Brier score for two classes", () => {
     const { probability, labels, brier } = expected.binaryBrier;
     expect(
@@ -155,6 +201,39 @@ describe('wilsonInterval', () => {
   it('refuses no trials', () => {
     expect(() => wilsonInterval(0, 0)).toThrow(UsageError);
     expect(() => wilsonInterval(3, 2)).toThrow(UsageError);
+    for (const [hits, trials] of [
+      [-1, 3],
+      [Number.NaN, 10],
+      [1, Number.NaN],
+      [0.5, 3],
+      [1, 2.5],
+      [1, Number.POSITIVE_INFINITY],
+    ]) {
+      expect(() => wilsonInterval(hits, trials), `${hits} of ${trials}`).toThrow(UsageError);
+    }
+    for (const z of [0, -1.96, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(() => wilsonInterval(1, 2, z)).toThrow(`above 0, not ${z}`);
+  });
+
+  it('of few trials it is wide enough', () => {
+    // How often it holds a proportion follows from the binomial distribution; averaged over all proportions.
+    for (let trials = 1; trials <= 12; trials++) {
+      let [mean, least] = [0, 1];
+      for (let p = 0.0005; p < 1; p += 0.001) {
+        let held = 0;
+        let chance = (1 - p) ** trials;
+        for (let hits = 0; hits <= trials; hits++) {
+          const [low, high] = wilsonInterval(hits, trials);
+          if (low <= p && p <= high) held += chance;
+          chance *= (((trials - hits) / (hits + 1)) * p) / (1 - p);
+        }
+        mean += held / 1000;
+        least = Math.min(least, held);
+      }
+      expect(mean, `${trials} trials`).toBeGreaterThan(0.945);
+      expect(mean, `${trials} trials`).toBeLessThan(0.965);
+      expect(least, `${trials} trials`).toBeGreaterThan(0.78);
+    }
   });
 });
 
@@ -166,5 +245,8 @@ describe('confidentMistakes', () => {
       { index: 0, label: 1, predicted: 0, confidence: 0.9 },
     ]);
     expect(confidentMistakes(probabilities, [1, 1, 1, 0], 9)).toHaveLength(3);
+    for (const count of [-1, 1.5, Number.NaN])
+      expect(() => confidentMistakes(probabilities, [1, 1, 1, 0], count)).toThrow(`not ${count}`);
+    expect(() => confidentMistakes([5, -2], [1], 1)).toThrow('are these logits?');
   });
 });

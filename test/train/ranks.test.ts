@@ -23,6 +23,20 @@ describe('ranks', () => {
     expect(pearson([0.1, 0.1, 0.1], [1, 2, 3])).toBeNaN();
   });
 
+  it('have no unit', () => {
+    const [a, b] = [
+      [1, 2, 4, 3, 7],
+      [2, 1, 5, 9, 8],
+    ];
+    const usual = pearson(a, b);
+    for (const unit of [2 ** -1000, 2 ** -300, 2 ** 300, 2 ** 1000]) {
+      const scaled = a.map(value => value * unit);
+      expect(pearson(scaled, b)).toBe(usual);
+      expect(pearson(b, scaled)).toBe(usual);
+      expect(pearson(scaled, scaled)).toBeCloseTo(1, 14);
+    }
+  });
+
   it('see only the order', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -20, max: 20 }), { minLength: 2, maxLength: 50 }), values => {
@@ -38,6 +52,8 @@ describe('ranks', () => {
     expect(() => spearman([1, 2], [1])).toThrow(ShapeError);
     expect(() => pearson([1], [1])).toThrow(UsageError);
     expect(() => averageRanks([1, Number.NaN])).toThrow('NaN');
+    expect(() => pearson([1, 2, Number.NaN], [1, 2, 3])).toThrow('Value 2 of 3 is NaN');
+    expect(() => pearson([1, 2, 3], [1, Number.POSITIVE_INFINITY, 3])).toThrow('Value 1 of 3 is Infinity');
   });
 });
 

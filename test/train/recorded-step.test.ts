@@ -10,7 +10,8 @@ import { mul, type Tensor, tensor } from '../../src/index.ts';
 import * as nn from '../../src/nn/index.ts';
 import { buildModel, ExponentialMovingAverage, type Module, Sequential, SGD } from '../../src/nn/index.ts';
 import { buildTrainee, type FitOptions, fit, predictLogits, RECIPES, scheduleOf } from '../../src/train/index.ts';
-import { openTestDevices } from '../support/devices.ts';
+import { MAIN_DEVICES, openTestDevices } from '../support/devices.ts';
+import { settle } from '../support/garbage.ts';
 
 const COUNT = 120;
 const BATCH = 12;
@@ -72,9 +73,11 @@ for (const { name, device } of opened) {
     test('memory: nothing is left behind, and validation in between does no harm', async () => {
       const validation = { data: data!, indices: [0, 1, 2, 3, 4] };
       await run({ validation });
+      await settle();
       const before = device!.memory();
       const [replayed, plain] = [await run({ validation }), await run({ validation, capture: false })];
       expect(replayed).toEqual({ ...plain, capture: replayed.capture });
+      await settle();
       const { liveAllocations, liveBytes } = device!.memory();
       expect({ liveAllocations, liveBytes }).toEqual({
         liveAllocations: before.liveAllocations,
@@ -140,7 +143,8 @@ for (const { name, device } of opened) {
     test('a recorded model is not called again', async () => {
       const { calls, capture } = await runCustom(x => x);
       expect(capture).toEqual({ captured: true });
-      expect(calls).toBe(2);
+      // Once on shapes, to know its classes, and twice to be recorded.
+      expect(calls).toBe(3);
     });
 
     test('an error of the model itself is thrown, not taken for a reason', async () => {
@@ -161,8 +165,12 @@ for (const { name, device } of opened) {
     });
 
     test('predictions from a replayed pass have the same bits, the last and smaller batch included', async () => {
-      const model = buildModel(SPEC).initialize({ device: device!, seed: 5 });
-      const before = device!.memory().liveAllocations;
+      // A device of its own: what the failing models above have left is the collector's, and it comes when it likes.
+      const fresh = await MAIN_DEVICES[name]();
+      const images = new DeviceDataset(sample, fresh);
+      const model = buildModel(SPEC).initialize({ device: fresh, seed: 5 });
+      await settle();
+      const before = fresh.memory().liveAllocations;
       let calls = 0;
       const call = model.call.bind(model);
       model.call = x => {
@@ -172,16 +180,17 @@ for (const { name, device } of opened) {
       const indices = Uint32Array.from({ length: 53 }, (_, i) => (7 * i) % COUNT);
       const done: number[] = [];
       const onProgress = (count: number) => done.push(count);
-      const replayed = await predictLogits(model, data!, { indices, batchSize: 10, onProgress });
+      const replayed = await predictLogits(model, images, { indices, batchSize: 10, onProgress });
       expect(calls).toBe(3);
       expect(done).toEqual([10, 20, 30, 40, 50, 53]);
-      const plain = await predictLogits(model, data!, { indices, batchSize: 10, capture: false });
+      const plain = await predictLogits(model, images, { indices, batchSize: 10, capture: false });
       expect(calls).toBe(9);
       expect(replayed).toEqual(plain);
       expect(new Set(replayed).size).toBeGreaterThan(500);
       expect(model.isTraining).toBe(true);
-      expect(device!.memory().liveAllocations).toBe(before);
+      expect(fresh.memory().liveAllocations).toBe(before);
       model.dispose();
+      await fresh.destroy();
     });
 
     test.runIf(device instanceof WebGpuDevice)(

@@ -7,9 +7,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TrainingRunResult } from '../../src/cli/training-run.ts';
 import { SAMPLE_DIRECTORY } from '../../src/data/index.node.ts';
 import { parseSafetensors } from '../../src/interop/index.ts';
+import type { RunResult } from '../../src/study/results.ts';
 import { type CheckpointInfo, checkpointInfo } from '../../src/train/index.ts';
 import { REPOSITORY } from '../support/shared.ts';
 
@@ -128,7 +128,7 @@ describe('a training run that is cut off', () => {
     const resumed = await start('stopped', '--resume').ended;
     expect(resumed.code, resumed.stderr).toBe(0);
     expectSameRun(stopped.out, whole.out);
-    const { seconds, history } = JSON.parse(resumed.stdout) as TrainingRunResult;
+    const { seconds, history } = JSON.parse(resumed.stdout) as RunResult;
     const ofEpochs = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
     expect(seconds, 'the time before the cut counts').toBeGreaterThanOrEqual(Math.floor(ofEpochs * 10) / 10);
   });

@@ -16,6 +16,7 @@ import {
 import type { FusedActivation } from '../../kernels/matmul/index.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { apply, type GradientContext, kernelOp, type Op, runKernel } from '../op.ts';
+import { EVERYWHERE, type OpRows, type Sample } from '../row.ts';
 import { add, affine, mul, relu, rsqrt, sub } from './elementwise.ts';
 import { mean, variance } from './reduce.ts';
 
@@ -40,7 +41,7 @@ function scaleShift(
 }
 
 /** Params of the train op carry the running statistics: state, not operands; they take no part in the gradient. */
-interface TrainParams {
+export interface TrainParams {
   readonly kernel: BatchNormTrainParams;
   readonly running: readonly [Storage, Storage];
 }
@@ -65,7 +66,7 @@ const trainOp: Op<TrainParams> = {
   },
 };
 
-const evalOp: Op<BatchNormEvalParams> = kernelOp(evalKernel, {
+const evalOp: Op<BatchNormEvalParams> = kernelOp('batchNormEval', evalKernel, {
   gradient({
     inputs: [x, gamma, , runningMean, runningVariance, residual],
     outputs: [y],
@@ -120,7 +121,11 @@ export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Batch
   } = options;
   if (!training) {
     const inputs = [x, gamma, beta, runningMean, runningVariance];
-    return apply(evalOp, residual ? [...inputs, residual] : inputs, { epsilon, activation });
+    const all = residual ? [...inputs, residual] : inputs;
+    const params = { epsilon, activation };
+    // The fused gradient takes the statistics for constants.
+    if (runningMean.node || runningVariance.node) return evalOp.decompose!(all, params);
+    return apply(evalOp, all, params);
   }
   if (runningMean.node || runningVariance.node) {
     throw new UsageError('batchNorm: running statistics are state; no gradient can reach them.');
@@ -131,3 +136,60 @@ export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Batch
   };
   return apply(trainOp, residual ? [x, gamma, beta, residual] : [x, gamma, beta], params);
 }
+
+const images: Sample = { shape: [2, 5, 6, 3] };
+const perChannel: Sample = { shape: [3] };
+const runningMeans: Sample = { shape: [3], values: [0.1, -0.2, 0.3], isConstant: true };
+const runningVariances: Sample = { shape: [3], values: [0.5, 1.5, 2], isConstant: true };
+
+/** The call of the examples: training or not, a residual or none. */
+function normalized(
+  [x, gamma, beta, runningMean, runningVariance, residual]: readonly Tensor[],
+  training: boolean,
+  activation: FusedActivation,
+): Tensor {
+  return batchNorm(x, gamma, beta, { runningMean, runningVariance, training, residual, activation });
+}
+
+export const batchNormRows = {
+  batchNormTrain: {
+    about: "Batch normalisation by the batch's own statistics, with residual addition and activation in its last step.",
+    op: trainOp,
+    functions: [batchNorm],
+    kernels: [trainKernel, trainGradientKernel],
+    linearity: 'composed',
+    reach: EVERYWHERE,
+    examples: [
+      {
+        inputs: [images, perChannel, perChannel, runningMeans, runningVariances],
+        run: (...inputs: Tensor[]) => normalized(inputs, true, 'none'),
+      },
+      {
+        title: 'residual, relu',
+        inputs: [images, perChannel, perChannel, runningMeans, runningVariances, images],
+        run: (...inputs: Tensor[]) => normalized(inputs, true, 'relu'),
+      },
+    ],
+    onnx: 'BatchNormalization',
+  },
+  batchNormEval: {
+    about: 'Batch normalisation by running statistics, with residual addition and activation in its last step.',
+    op: evalOp,
+    functions: [batchNorm],
+    kernels: [evalKernel, evalGradientKernel],
+    linearity: 'composed',
+    reach: 'same',
+    examples: [
+      {
+        inputs: [images, perChannel, perChannel, runningMeans, runningVariances],
+        run: (...inputs: Tensor[]) => normalized(inputs, false, 'none'),
+      },
+      {
+        title: 'residual, relu',
+        inputs: [images, perChannel, perChannel, runningMeans, runningVariances, images],
+        run: (...inputs: Tensor[]) => normalized(inputs, false, 'relu'),
+      },
+    ],
+    onnx: 'BatchNormalization',
+  },
+} satisfies OpRows;

@@ -5,9 +5,10 @@ import { broadcastTo as broadcastToKernel } from '../../kernels/layout/index.ts'
 import { reduce as reduceKernel } from '../../kernels/reduce/index.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { apply, kernelOp, runKernel } from '../op.ts';
+import { everywhereAlong, type OpRows, type Reach } from '../row.ts';
 import { reshape } from './layout.ts';
 
-const broadcastToOp = kernelOp(broadcastToKernel, {
+const broadcastToOp = kernelOp('broadcastTo', broadcastToKernel, {
   gradient: ({ inputs: [x], upstream }) => [sumTo(upstream, x.shape)],
 });
 
@@ -16,8 +17,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, shape) ? x : apply(broadcastToOp, [x], { shape });
 }
 
-const sumOp = kernelOp(reduceKernel, {
-  name: 'sum',
+const sumOp = kernelOp('sum', reduceKernel, {
   gradient: ({ inputs: [x], params: { axes }, upstream }) => [
     broadcastTo(reshape(upstream, keptShape(x, axes)), x.shape),
   ],
@@ -52,3 +52,30 @@ function repeatedAxes(full: Shape, shape: Shape): number[] {
   const lead = full.length - shape.length;
   return full.flatMap((extent, axis) => (axis < lead || (shape[axis - lead] === 1 && extent !== 1) ? [axis] : []));
 }
+
+/** A summary sees all that it sums up. */
+export const reachOfReduction: Reach = ({ axes }: { readonly axes: readonly number[] }, [x]) =>
+  everywhereAlong(axes, x);
+
+export const broadcastRows = {
+  broadcastTo: {
+    about: "The elements repeated to another shape, by NumPy's rules.",
+    op: broadcastToOp,
+    functions: [broadcastTo],
+    kernels: [broadcastToKernel],
+    linearity: 'linear',
+    reach: 'same',
+    examples: [{ inputs: [{ shape: [3, 1] }], run: (x: Tensor) => broadcastTo(x, [2, 3, 4]) }],
+    onnx: 'Expand',
+  },
+  sum: {
+    about: 'Sum over some axes, or all.',
+    op: sumOp,
+    functions: [sum, sumTo],
+    kernels: [reduceKernel],
+    linearity: 'linear',
+    reach: reachOfReduction,
+    examples: [{ inputs: [{ shape: [2, 3, 4] }], run: (x: Tensor) => sum(x, [0, 2]) }],
+    onnx: 'ReduceSum',
+  },
+} satisfies OpRows;

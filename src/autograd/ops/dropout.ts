@@ -2,8 +2,9 @@
 import { type DropoutParams, dropout as dropoutKernel } from '../../kernels/random/index.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { apply, kernelOp, type Op } from '../op.ts';
+import type { OpRows } from '../row.ts';
 
-const dropoutOp: Op<DropoutParams> = kernelOp(dropoutKernel, {
+const dropoutOp: Op<DropoutParams> = kernelOp('dropout', dropoutKernel, {
   gradient: ({ inputs: [, state], params, upstream }) => [apply(dropoutOp, [upstream, state], params), undefined],
 });
 
@@ -14,3 +15,21 @@ const dropoutOp: Op<DropoutParams> = kernelOp(dropoutKernel, {
 export function dropout(x: Tensor, rate: number, state: Tensor): Tensor {
   return apply(dropoutOp, [x, state], { rate });
 }
+
+export const dropoutRows = {
+  dropout: {
+    about: 'Zeros where a counted random number says so, and the rest scaled up; the same state, the same zeros.',
+    op: dropoutOp,
+    functions: [dropout],
+    kernels: [dropoutKernel],
+    linearity: 'linear',
+    reach: 'same',
+    examples: [
+      {
+        inputs: [{ shape: [2, 3, 4] }, { shape: [4], values: [1, 2, 3, 0], dtype: 'uint32' }],
+        run: (x: Tensor, state: Tensor) => dropout(x, 0.4, state),
+      },
+    ],
+    onnx: 'Dropout',
+  },
+} satisfies OpRows;

@@ -1,35 +1,43 @@
 /**
- * Element by element: arithmetic with broadcasting, comparisons, activations. The gradient of an activation is one fused
- * kernel; when that gradient is itself to be differentiated, the table below gives it in terms of other operations.
+ * Element by element: arithmetic with broadcasting and functions of one value (comparisons: `conditions.ts`). What they
+ * compute stands in the tables of `kernels/elementwise`. The gradient of a function of one value is one fused kernel; when
+ * that gradient is itself to be differentiated, the table below gives it in terms of other operations.
  */
-import type { DType } from '../../devices/dtype.ts';
-import { UsageError } from '../../devices/errors.ts';
 import type { Storage } from '../../devices/storage.ts';
 import {
   accumulate as accumulateKernel,
   affine as affineKernel,
   type BinaryOp,
-  binary as binaryKernel,
-  cast as castKernel,
+  type BinaryParams,
   clamp as clampKernel,
   type UnaryOp,
   type UnaryParams,
   unaryGradient,
   unary as unaryKernel,
-  where as whereKernel,
 } from '../../kernels/elementwise/index.ts';
-import { parameterNumber } from '../../kernels/parameter-number.ts';
 import { full } from '../../tensor/creation.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { apply, type GradientContext, kernelOp, type Op, runKernel, type VectorJacobianProduct } from '../op.ts';
+import type { BinaryRow, OpRows, Sample, UnaryRow } from '../row.ts';
 import { sumTo } from './broadcast.ts';
-
-/** A tensor, or a number standing for a tensor of rank 0. */
-export type TensorLike = Tensor | number;
+import {
+  applyBinary,
+  binaryOp,
+  type ConditionOp,
+  cast,
+  equal,
+  greater,
+  greaterEqual,
+  lessEqual,
+  logicalAnd,
+  logicalNot,
+  type TensorLike,
+  where,
+} from './conditions.ts';
 
 // ------------------------------------------------------------------------------------------------------ arithmetic
 
-const affineOp = kernelOp(affineKernel, {
+const affineOp = kernelOp('affine', affineKernel, {
   gradient: ({ params: { scale }, upstream }) => [affine(upstream, scale, 0)],
 });
 
@@ -38,104 +46,89 @@ export function affine(x: Tensor, scale: number, shift: number): Tensor {
   return apply(affineOp, [x], { scale, shift });
 }
 
-function binaryOp(op: BinaryOp, gradient: VectorJacobianProduct<{ op: BinaryOp }>): Op<{ op: BinaryOp }> {
-  return kernelOp(binaryKernel, { name: op, gradient });
-}
-
-const noGradient: VectorJacobianProduct = () => [undefined, undefined];
+export type ArithmeticOp = Exclude<BinaryOp, ConditionOp>;
 
 /** Gradients with respect to both operands, summed back over the axes along which they were broadcast. */
-const pair =
+const perOperand =
   (left: (c: GradientContext) => Tensor, right: (c: GradientContext) => Tensor): VectorJacobianProduct =>
   c => [
     c.needs[0] ? sumTo(left(c), c.inputs[0].shape) : undefined,
     c.needs[1] ? sumTo(right(c), c.inputs[1].shape) : undefined,
   ];
 
-const BINARY: Record<BinaryOp, Op<{ op: BinaryOp }>> = {
+export const ARITHMETIC: Readonly<Record<ArithmeticOp, Op<BinaryParams>>> = {
   add: binaryOp(
     'add',
-    pair(
+    perOperand(
       c => c.upstream,
       c => c.upstream,
     ),
   ),
   sub: binaryOp(
     'sub',
-    pair(
+    perOperand(
       c => c.upstream,
       c => neg(c.upstream),
     ),
   ),
   mul: binaryOp(
     'mul',
-    pair(
+    perOperand(
       c => mul(c.upstream, c.inputs[1]),
       c => mul(c.upstream, c.inputs[0]),
     ),
   ),
   div: binaryOp(
     'div',
-    pair(
+    perOperand(
       c => div(c.upstream, c.inputs[1]),
       c => neg(div(mul(c.upstream, c.outputs[0]), c.inputs[1])),
     ),
   ),
   pow: binaryOp(
     'pow',
-    pair(
-      c => mul(c.upstream, mul(c.inputs[1], pow(c.inputs[0], sub(c.inputs[1], 1)))),
-      // The derivative a^b log a is taken as 0 where a <= 0 (PyTorch gives 0 at a = 0, NaN below).
+    perOperand(
+      // b a^(b-1), and 0 where that is 0 times infinity or NaN: a^0 is 1 for every a. Computed with b = 1 there, so that the
+      // derivatives of this derivative do not meet the infinity either.
       c => {
-        const positive = greater(c.inputs[0], 0);
-        const safe = where(positive, c.inputs[0], 1);
-        return mul(c.upstream, mul(c.outputs[0], mul(log(safe), cast(positive, 'float32'))));
+        const [a, b] = c.inputs;
+        const isConstant = logicalAnd(equal(b, 0), logicalNot(greater(abs(a), 0)));
+        return where(isConstant, 0, mul(c.upstream, mul(b, pow(a, sub(where(isConstant, 1, b), 1)))));
+      },
+      // a^b log a, with the limit 0 at a = 0 for b >= 0; NaN where a < 0. All as in PyTorch.
+      c => {
+        const [a, b] = c.inputs;
+        const vanishes = logicalAnd(equal(a, 0), greaterEqual(b, 0));
+        return where(vanishes, 0, mul(c.upstream, mul(c.outputs[0], log(where(vanishes, 1, a)))));
       },
     ),
   ),
-  // At a tie each side gets half, as in PyTorch.
+  // At a tie each side gets half, and where one is NaN both get all of it, as in PyTorch.
   maximum: binaryOp(
     'maximum',
-    pair(
-      c => mul(c.upstream, share(greater(c.inputs[0], c.inputs[1]), equal(c.inputs[0], c.inputs[1]))),
-      c => mul(c.upstream, share(less(c.inputs[0], c.inputs[1]), equal(c.inputs[0], c.inputs[1]))),
+    perOperand(
+      c => mul(c.upstream, halfAtTies(notAtMost(c.inputs[0], c.inputs[1]), equal(c.inputs[0], c.inputs[1]))),
+      c => mul(c.upstream, halfAtTies(notAtMost(c.inputs[1], c.inputs[0]), equal(c.inputs[0], c.inputs[1]))),
     ),
   ),
   minimum: binaryOp(
     'minimum',
-    pair(
-      c => mul(c.upstream, share(less(c.inputs[0], c.inputs[1]), equal(c.inputs[0], c.inputs[1]))),
-      c => mul(c.upstream, share(greater(c.inputs[0], c.inputs[1]), equal(c.inputs[0], c.inputs[1]))),
+    perOperand(
+      c => mul(c.upstream, halfAtTies(notAtMost(c.inputs[1], c.inputs[0]), equal(c.inputs[0], c.inputs[1]))),
+      c => mul(c.upstream, halfAtTies(notAtMost(c.inputs[0], c.inputs[1]), equal(c.inputs[0], c.inputs[1]))),
     ),
   ),
-  equal: binaryOp('equal', noGradient),
-  notEqual: binaryOp('notEqual', noGradient),
-  less: binaryOp('less', noGradient),
-  lessEqual: binaryOp('lessEqual', noGradient),
-  greater: binaryOp('greater', noGradient),
-  greaterEqual: binaryOp('greaterEqual', noGradient),
-  and: binaryOp('and', noGradient),
-  or: binaryOp('or', noGradient),
 };
 
 /** 1 where `wins`, 0.5 where `ties`, 0 elsewhere. */
-function share(wins: Tensor, ties: Tensor): Tensor {
+function halfAtTies(wins: Tensor, ties: Tensor): Tensor {
   return add(cast(wins, 'float32'), affine(cast(ties, 'float32'), 0.5, 0));
 }
 
-function binary(op: BinaryOp, a: TensorLike, b: TensorLike): Tensor {
-  if (typeof a === 'number' && typeof b === 'number') {
-    throw new UsageError(`${op}: at least one operand must be a tensor.`);
-  }
-  const [x, y] = [lift(a, b), lift(b, a)];
-  return apply(BINARY[op], [x, y], { op });
-}
+/** Whether a > b or either is NaN. */
+const notAtMost = (a: Tensor, b: Tensor): Tensor => logicalNot(lessEqual(a, b));
 
-function lift(value: TensorLike, partner: TensorLike): Tensor {
-  if (typeof value !== 'number') return value;
-  const { dtype, device } = partner as Tensor;
-  return full([], value, { dtype, device });
-}
+const binary = (op: ArithmeticOp, a: TensorLike, b: TensorLike): Tensor => applyBinary(ARITHMETIC, op, a, b);
 
 const isFloat = (x: TensorLike): x is Tensor => typeof x !== 'number' && x.dtype === 'float32';
 
@@ -165,51 +158,13 @@ export const pow = (a: TensorLike, b: TensorLike): Tensor => binary('pow', a, b)
 export const maximum = (a: TensorLike, b: TensorLike): Tensor => binary('maximum', a, b);
 /** The smaller of two, broadcasting; NaN if either is. */
 export const minimum = (a: TensorLike, b: TensorLike): Tensor => binary('minimum', a, b);
-/** Comparisons: int32 1 where true, else 0; broadcasting. */
-export const equal = (a: TensorLike, b: TensorLike): Tensor => binary('equal', a, b);
-export const notEqual = (a: TensorLike, b: TensorLike): Tensor => binary('notEqual', a, b);
-export const less = (a: TensorLike, b: TensorLike): Tensor => binary('less', a, b);
-export const lessEqual = (a: TensorLike, b: TensorLike): Tensor => binary('lessEqual', a, b);
-export const greater = (a: TensorLike, b: TensorLike): Tensor => binary('greater', a, b);
-export const greaterEqual = (a: TensorLike, b: TensorLike): Tensor => binary('greaterEqual', a, b);
-/** Truth values of int32: 0 is false. */
-export const logicalAnd = (a: TensorLike, b: TensorLike): Tensor => binary('and', a, b);
-export const logicalOr = (a: TensorLike, b: TensorLike): Tensor => binary('or', a, b);
-export const logicalNot = (a: Tensor): Tensor => binary('equal', a, 0);
-
-const whereOp = kernelOp(whereKernel, {
-  gradient: ({ inputs: [condition, a, b], needs, upstream }) => [
-    undefined,
-    needs[1] ? sumTo(where(condition, upstream, 0), a.shape) : undefined,
-    needs[2] ? sumTo(where(condition, 0, upstream), b.shape) : undefined,
-  ],
-});
-
-/** `a` where the int32 condition is not 0, else `b`; all three broadcast. */
-export function where(condition: Tensor, a: TensorLike, b: TensorLike): Tensor {
-  const partner = typeof a !== 'number' ? a : b;
-  const model = typeof partner !== 'number' ? partner : undefined;
-  const lifted = (value: TensorLike) =>
-    typeof value !== 'number' ? value : full([], value, { dtype: model?.dtype ?? 'float32', device: condition.device });
-  return apply(whereOp, [condition, lifted(a), lifted(b)], {});
-}
-
-const clampOp = kernelOp(clampKernel, {
+const clampOp = kernelOp('clamp', clampKernel, {
   gradient: ({ inputs: [x], outputs: [y], upstream }) => [mul(upstream, cast(equal(x, y), 'float32'))],
 });
 
 /** min(max(x, low), high); the gradient flows where x lies within the bounds. */
 export function clamp(x: Tensor, low: number, high: number): Tensor {
-  return apply(clampOp, [x], { min: parameterNumber(low), max: parameterNumber(high) });
-}
-
-const castOp = kernelOp(castKernel, {
-  gradient: ({ inputs: [x], upstream }) => [x.dtype === 'float32' ? cast(upstream, x.dtype) : undefined],
-});
-
-/** The same values as another dtype; floats are cut towards zero and saturate. */
-export function cast(x: Tensor, to: DType): Tensor {
-  return x.dtype === to ? x : apply(castOp, [x], { to });
+  return apply(clampOp, [x], { min: low, max: high });
 }
 
 /** target += x, in place and off the tape: for sums of gradients. */
@@ -222,14 +177,17 @@ export function accumulateInto(target: Storage, x: Tensor): void {
 /** The factor of dy in differentiable operations; `x` is the input and `y` the output. */
 type Derivative = (x: Tensor, y: Tensor, params: UnaryParams) => Tensor;
 
-const zeroDerivative: Derivative = x => affine(x, 0, 0);
+// Filled, not computed from x: 0 times infinity is no number.
+const constantDerivative =
+  (value: number): Derivative =>
+  ({ shape, device }) =>
+    full(shape, value, { device });
 const mask = (condition: Tensor): Tensor => cast(condition, 'float32');
 
 const DERIVATIVES: Record<UnaryOp, Derivative> = {
-  relu: x => mask(greater(x, 0)),
+  relu: x => affine(mask(lessEqual(x, 0)), -1, 1), // 1 at NaN, as the fused kernel
   leakyRelu: (x, _, { alpha = 0.01 }) => affine(mask(greater(x, 0)), 1 - alpha, alpha),
-  // Left of zero alpha e^x = y + alpha.
-  elu: (x, _, { alpha = 1 }) => where(greater(x, 0), 1, affine(exp(minimum(x, 0)), alpha, 0)),
+  elu: (x, _, { alpha = 1 }) => where(lessEqual(x, 0), affine(exp(minimum(x, 0)), alpha, 0), 1),
   gelu: x =>
     add(
       affine(erf(affine(x, Math.SQRT1_2, 0)), 0.5, 0.5),
@@ -239,31 +197,36 @@ const DERIVATIVES: Record<UnaryOp, Derivative> = {
     const s = sigmoid(x);
     return mul(s, affine(mul(x, affine(s, -1, 1)), 1, 1));
   },
+  mish: outer => {
+    // From 20 on it is 1 to the last digit, and stays so at infinity; NaN passes.
+    const x = minimum(outer, 20);
+    const t = tanh(softplus(x));
+    return add(t, mul(x, mul(sigmoid(x), affine(square(t), -1, 1))));
+  },
   tanh: (_, y) => affine(square(y), -1, 1),
   sigmoid: (_, y) => mul(y, affine(y, -1, 1)),
   softplus: x => sigmoid(x),
   exp: (_, y) => y,
   log: x => reciprocal(x),
   sqrt: (_, y) => affine(reciprocal(y), 0.5, 0),
-  rsqrt: (x, y) => affine(div(y, x), -0.5, 0),
+  rsqrt: (_, y) => affine(mul(y, square(y)), -0.5, 0),
   square: x => affine(x, 2, 0),
   abs: x => sign(x),
-  neg: x => affine(x, 0, -1),
-  sign: zeroDerivative,
+  neg: constantDerivative(-1),
+  sign: constantDerivative(0),
   reciprocal: (_, y) => neg(square(y)),
   sin: x => cos(x),
   cos: x => neg(sin(x)),
   erf: x => affine(exp(neg(square(x))), 2 / Math.sqrt(Math.PI), 0),
-  floor: zeroDerivative,
-  ceil: zeroDerivative,
-  round: zeroDerivative,
+  floor: constantDerivative(0),
+  ceil: constantDerivative(0),
+  round: constantDerivative(0),
 };
 
-const UNARY = new Map<UnaryOp, Op<UnaryParams>>(
+export const UNARY: ReadonlyMap<UnaryOp, Op<UnaryParams>> = new Map(
   (Object.keys(DERIVATIVES) as UnaryOp[]).map(op => [
     op,
-    kernelOp(unaryKernel, {
-      name: op,
+    kernelOp(op, unaryKernel, {
       gradient: ({ inputs: [x], outputs: [y], params, upstream, recorded }) => [
         recorded ? mul(upstream, DERIVATIVES[op](x, y, params)) : fusedGradient(x, y, upstream, params),
       ],
@@ -302,6 +265,8 @@ export const elu = (x: Tensor, alpha = 1): Tensor => unary('elu', x, alpha);
 export const gelu = (x: Tensor): Tensor => unary('gelu', x);
 /** x sigmoid(x), also called swish. */
 export const silu = (x: Tensor): Tensor => unary('silu', x);
+/** x tanh(softplus(x)) */
+export const mish = (x: Tensor): Tensor => unary('mish', x);
 export const tanh = (x: Tensor): Tensor => unary('tanh', x);
 /** 1 / (1 + e^-x) */
 export const sigmoid = (x: Tensor): Tensor => unary('sigmoid', x);
@@ -328,3 +293,94 @@ export const floor = (x: Tensor): Tensor => unary('floor', x);
 export const ceil = (x: Tensor): Tensor => unary('ceil', x);
 /** To the nearest integer, halves to even. */
 export const round = (x: Tensor): Tensor => unary('round', x);
+
+// ------------------------------------------------------------------------------------------------------------- rows
+
+const x234: Sample = { shape: [2, 3, 4] };
+
+export const elementwiseRows = {
+  affine: {
+    about: 'x scale + shift, for two numbers, in one pass.',
+    op: affineOp,
+    functions: [affine],
+    kernels: [affineKernel],
+    linearity: 'linear',
+    reach: 'same',
+    examples: [
+      { inputs: [x234], run: (x: Tensor) => affine(x, -2.5, 0.25) },
+      { title: 'from numbers', inputs: [x234], run: (x: Tensor) => sub(3, mul(add(x, 1), 2)) },
+    ],
+  },
+  clamp: {
+    about: 'min(max(x, low), high); the gradient flows where x lies within the bounds.',
+    op: clampOp,
+    functions: [clamp],
+    kernels: [clampKernel],
+    linearity: 'elementwise',
+    reach: 'same',
+    examples: [{ inputs: [x234], run: (x: Tensor) => clamp(x, -1.1, 0.9) }],
+    onnx: 'Clip',
+  },
+} satisfies OpRows;
+
+export const arithmeticRows = {
+  add: { about: 'a + b.', linearity: 'linear', onnx: 'Add' },
+  sub: { about: 'a - b.', linearity: 'linear', onnx: 'Sub' },
+  mul: {
+    about: 'a b.',
+    linearity: 'bilinear',
+    onnx: 'Mul',
+    examples: [
+      { inputs: [{ shape: [2, 1, 4] }, { shape: [3, 1] }], run: mul },
+      { title: 'by itself', inputs: [x234], run: (x: Tensor) => mul(x, x) },
+    ],
+  },
+  div: { about: 'a / b.', linearity: 'pairwise', onnx: 'Div' },
+  pow: {
+    about: 'a to the power b; its derivative with respect to b is 0 at a = 0 where b >= 0, and NaN where a < 0.',
+    linearity: 'pairwise',
+    onnx: 'Pow',
+    examples: [{ inputs: [{ shape: [2, 3], values: 'positive' }, { shape: [3] }], run: pow }],
+  },
+  maximum: {
+    about: 'The larger of two; at a tie each side gets half of the gradient.',
+    linearity: 'pairwise',
+    onnx: 'Max',
+  },
+  minimum: {
+    about: 'The smaller of two; at a tie each side gets half of the gradient.',
+    linearity: 'pairwise',
+    onnx: 'Min',
+  },
+} satisfies Record<ArithmeticOp, BinaryRow>;
+
+export const unaryRows = {
+  relu: { about: 'max(x, 0); NaN passes, the derivative at 0 is 0.', linearity: 'elementwise', onnx: 'Relu' },
+  leakyRelu: { about: 'x where x > 0, else slope x.', linearity: 'elementwise', alpha: 0.3, onnx: 'LeakyRelu' },
+  elu: { about: 'x where x > 0, else alpha (e^x - 1).', linearity: 'elementwise', alpha: 0.5, onnx: 'Elu' },
+  gelu: { about: 'x Phi(x), with the normal distribution function Phi.', linearity: 'elementwise', onnx: 'Gelu' },
+  silu: { about: 'x sigmoid(x).', linearity: 'elementwise' },
+  mish: { about: 'x tanh(softplus(x)).', linearity: 'elementwise', onnx: 'Mish' },
+  tanh: { about: 'Hyperbolic tangent.', linearity: 'elementwise', onnx: 'Tanh' },
+  sigmoid: { about: '1 / (1 + e^-x).', linearity: 'elementwise', onnx: 'Sigmoid' },
+  softplus: { about: 'log(1 + e^x).', linearity: 'elementwise', onnx: 'Softplus' },
+  exp: { about: 'e^x.', linearity: 'elementwise', onnx: 'Exp' },
+  log: { about: 'Natural logarithm.', linearity: 'elementwise', values: 'positive', onnx: 'Log' },
+  sqrt: { about: 'Square root.', linearity: 'elementwise', values: 'positive', onnx: 'Sqrt' },
+  rsqrt: { about: '1 / sqrt(x).', linearity: 'elementwise', values: 'positive' },
+  square: { about: 'x x.', linearity: 'quadratic' },
+  abs: { about: '|x|; the derivative at 0 is 0.', linearity: 'elementwise', onnx: 'Abs' },
+  neg: { about: '-x.', linearity: 'linear', onnx: 'Neg' },
+  sign: { about: '-1, 0 or 1; the derivative is 0.', linearity: 'elementwise', onnx: 'Sign' },
+  reciprocal: { about: '1 / x.', linearity: 'elementwise', onnx: 'Reciprocal' },
+  sin: { about: 'Sine, for |x| <= 1e5; NaN beyond.', linearity: 'elementwise', onnx: 'Sin' },
+  cos: { about: 'Cosine, for |x| <= 1e5; NaN beyond.', linearity: 'elementwise', onnx: 'Cos' },
+  erf: { about: '2 / sqrt(pi) times the integral of e^(-t t) from 0 to x.', linearity: 'elementwise', onnx: 'Erf' },
+  floor: { about: 'The largest integer up to x; the derivative is 0.', linearity: 'elementwise', onnx: 'Floor' },
+  ceil: { about: 'The smallest integer from x on; the derivative is 0.', linearity: 'elementwise', onnx: 'Ceil' },
+  round: {
+    about: 'The nearest integer, halves to even; the derivative is 0.',
+    linearity: 'elementwise',
+    onnx: 'Round',
+  },
+} satisfies Record<UnaryOp, UnaryRow>;

@@ -5,10 +5,11 @@ import { retain, type Storage } from '../../devices/storage.ts';
 import { type FusedActivation, type MatmulParams, matmul as matmulKernel } from '../../kernels/matmul/index.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { apply, kernelOp, type Op, runKernel } from '../op.ts';
+import { EVERYWHERE, type OpRows, type Sample } from '../row.ts';
 import { biasGradient, sumTo } from './broadcast.ts';
 import { add, relu, reluGradientFromOutput } from './elementwise.ts';
 
-const matmulOp: Op<MatmulParams> = kernelOp(matmulKernel, {
+const matmulOp: Op<MatmulParams> = kernelOp('matmul', matmulKernel, {
   gradient({ inputs: [a, b], params: { transposeA, transposeB }, upstream, needs, into, recorded }) {
     // C = op(A) op(B): the gradient of op(A) is dC op(B)^T, of op(B) op(A)^T dC; transposed again where op transposes.
     const gradientOf = (operand: Tensor, x: Tensor, y: Tensor, tx: boolean, ty: boolean, target?: Storage): Tensor =>
@@ -47,8 +48,7 @@ function product(
 }
 
 /** With bias and activation in the kernel's last step. */
-const fusedMatmulOp: Op<MatmulParams> = kernelOp(matmulKernel, {
-  name: 'fusedMatmul',
+const fusedMatmulOp: Op<MatmulParams> = kernelOp('fusedMatmul', matmulKernel, {
   gradient({ inputs: [a, b, bias], outputs: [y], params, upstream, needs, into, recorded }) {
     const dy = params.activation === 'relu' ? reluGradientFromOutput(y, upstream) : upstream;
     const [da, db] = matmulOp.gradient({
@@ -93,3 +93,54 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, activation: FusedActivation = 'none'): Tensor {
   return matmul(x, weight, { bias, activation });
 }
+
+const a34: Sample = { shape: [3, 4] };
+const a43: Sample = { shape: [4, 3] };
+const b42: Sample = { shape: [4, 2] };
+const b24: Sample = { shape: [2, 4] };
+
+export const matmulRows = {
+  matmul: {
+    about: 'Product of the last two axes, [..., m, k] x [..., k, n]; leading axes broadcast.',
+    op: matmulOp,
+    functions: [matmul, linear],
+    kernels: [matmulKernel],
+    linearity: 'bilinear',
+    reach: EVERYWHERE,
+    isContraction: true,
+    examples: [
+      { inputs: [a34, b42], run: (a: Tensor, b: Tensor) => matmul(a, b) },
+      { title: 'A^T', inputs: [a43, b42], run: (a: Tensor, b: Tensor) => matmul(a, b, { transposeA: true }) },
+      { title: 'B^T', inputs: [a34, b24], run: (a: Tensor, b: Tensor) => matmul(a, b, { transposeB: true }) },
+      {
+        title: 'A^T B^T',
+        inputs: [a43, b24],
+        run: (a: Tensor, b: Tensor) => matmul(a, b, { transposeA: true, transposeB: true }),
+      },
+      {
+        title: 'batches broadcast',
+        inputs: [{ shape: [2, 1, 3, 4] }, { shape: [3, 4, 2] }],
+        run: (a: Tensor, b: Tensor) => matmul(a, b),
+      },
+    ],
+    onnx: 'MatMul',
+  },
+  fusedMatmul: {
+    about: 'A matrix product with bias and activation in its last step.',
+    op: fusedMatmulOp,
+    functions: [matmul, linear],
+    kernels: [matmulKernel],
+    linearity: 'bilinear',
+    reach: EVERYWHERE,
+    isContraction: true,
+    examples: [
+      { inputs: [a34, b42, { shape: [2] }], run: (a: Tensor, b: Tensor, bias: Tensor) => matmul(a, b, { bias }) },
+      {
+        title: 'relu',
+        inputs: [a34, b42, { shape: [2] }],
+        run: (a: Tensor, b: Tensor, bias: Tensor) => matmul(a, b, { bias, activation: 'relu' }),
+      },
+    ],
+    onnx: 'Gemm',
+  },
+} satisfies OpRows;

@@ -2,6 +2,7 @@
  * The reference device: every kernel's plain loops, every float32 tensor held in float64. Slow and exact; for reading,
  * for gradient checks, and as the judge of the other devices. Work runs at once, so there is nothing to wait for.
  */
+import { checkCall, checkReadable, checkWritable } from '../access.ts';
 import type {
   Capture,
   Device,
@@ -12,13 +13,16 @@ import type {
   ProfileEntry,
   RunOptions,
 } from '../device.ts';
-import { bytesPerElement, type DType, type NumberArray, type TypedArray } from '../dtype.ts';
+import { bytesPerElement, type DType, type TypedArray } from '../dtype.ts';
 import { DeviceError, OutOfMemoryError } from '../errors.ts';
+import { giveWayIfDue } from '../event-loop.ts';
 import type { Kernel } from '../kernel.ts';
 import { ProfileSums } from '../profile-sums.ts';
 import type { Allocation, Storage } from '../storage.ts';
+import { choiceKey } from '../variants.ts';
+import { noteWrite, noteWrites, Recording, WriteHistory } from '../versions.ts';
 
-function allocateArray(dtype: DType, length: number): NumberArray {
+function allocateArray(dtype: DType, length: number): TypedArray {
   switch (dtype) {
     case 'float32':
       return new Float64Array(length);
@@ -31,9 +35,9 @@ function allocateArray(dtype: DType, length: number): NumberArray {
   }
 }
 
-function arrayOf(storage: Storage): NumberArray {
+function arrayOf(storage: Storage): TypedArray {
   const start = storage.byteOffset / bytesPerElement(storage.dtype);
-  return (storage.allocation.buffer as NumberArray).subarray(start, start + storage.length);
+  return (storage.allocation.buffer as TypedArray).subarray(start, start + storage.length);
 }
 
 export class ReferenceDevice implements Device {
@@ -47,7 +51,8 @@ export class ReferenceDevice implements Device {
   #liveAllocations = 0;
   #liveBytes = 0;
   #destroyed = false;
-  #recording: (() => void)[] | undefined;
+  #steps: (() => void)[] | undefined;
+  #recording: Recording | undefined;
   #captured: Allocation[] | undefined;
   #signature: string[] = [];
   #profile: { readonly sums: ProfileSums; readonly began: number } | undefined;
@@ -55,7 +60,7 @@ export class ReferenceDevice implements Device {
   allocate(length: number, dtype: DType): Storage {
     this.#checkAlive();
     const bytes = length * (dtype === 'float32' ? 8 : bytesPerElement(dtype));
-    let buffer: NumberArray;
+    let buffer: TypedArray;
     try {
       buffer = allocateArray(dtype, length);
     } catch {
@@ -65,7 +70,9 @@ export class ReferenceDevice implements Device {
     }
     this.#liveAllocations++;
     this.#liveBytes += bytes;
-    return { allocation: { device: this, buffer, bytes, references: 1 }, byteOffset: 0, length, dtype };
+    const history = new WriteHistory(length * bytesPerElement(dtype), this.#recording);
+    const allocation = { device: this, buffer, bytes, references: 1, history };
+    return { allocation, byteOffset: 0, length, dtype, version: undefined };
   }
 
   free(allocation: Allocation): void {
@@ -81,18 +88,27 @@ export class ReferenceDevice implements Device {
   write(storage: Storage, values: TypedArray): void {
     this.#checkAlive();
     this.#checkNotRecording('write');
+    checkWritable(this, 'write', storage);
     arrayOf(storage).set(values);
+    noteWrite(storage);
   }
 
   async read(storage: Storage): Promise<TypedArray> {
     this.#checkAlive();
     this.#checkNotRecording('read');
-    return arrayOf(storage).slice();
+    checkReadable(this, 'read', storage);
+    // Copied before others have their turn: these are the values of now.
+    const values = arrayOf(storage).slice();
+    await this.#letOthersIn();
+    return values;
   }
 
   copy(from: Storage, to: Storage): void {
     this.#checkAlive();
+    checkReadable(this, 'copy', from);
+    checkWritable(this, 'copy', to);
     this.#execute(() => arrayOf(to).set(arrayOf(from)));
+    noteWrite(to);
   }
 
   run<P>(
@@ -107,17 +123,16 @@ export class ReferenceDevice implements Device {
       throw new DeviceError(`${kernel.name}: the reference device has no variant "${options.variant}".`);
     }
     if (outputs.every(({ storage }) => storage.length === 0)) return;
+    checkCall(this, kernel.name, inputs, outputs);
     const specs = inputs.map(({ storage, shape }) => ({ shape, dtype: storage.dtype }));
     const reads = inputs.map(({ storage }) => arrayOf(storage));
     const writes = outputs.map(({ storage }) => arrayOf(storage));
     const work = () => kernel.reference(reads, writes, specs, params);
-    if (this.#recording) this.#signature.push(`${kernel.name} ${JSON.stringify([specs, params])}`);
-    if (!this.#profile) {
-      this.#execute(work);
-      return;
-    }
-    const start = performance.now();
+    if (this.#steps) this.#signature.push(choiceKey(kernel.name, specs, params));
+    const start = this.#profile ? performance.now() : 0;
     this.#execute(work);
+    noteWrites(outputs);
+    if (!this.#profile) return;
     const milliseconds = performance.now() - start;
     const { sums, began } = this.#profile;
     sums.add({
@@ -134,10 +149,17 @@ export class ReferenceDevice implements Device {
   async sync(): Promise<void> {
     this.#checkAlive();
     this.#checkNotRecording('sync');
+    await this.#letOthersIn();
   }
 
   async pace(_inFlight: number): Promise<void> {
     this.#checkAlive();
+    await this.#letOthersIn();
+  }
+
+  /** A turn of the event loop, where one is due. Not within a profile: what others do would be counted in it. */
+  #letOthersIn(): Promise<void> | undefined {
+    return this.#profile ? undefined : giveWayIfDue();
   }
 
   capture(record: () => void): Capture {
@@ -146,32 +168,37 @@ export class ReferenceDevice implements Device {
     const steps: (() => void)[] = [];
     this.#signature = [];
     const captured: Allocation[] = [];
-    this.#recording = steps;
+    const recording = Recording.begin(this);
+    this.#steps = steps;
+    this.#recording = recording;
     this.#captured = captured;
+    const dispose = () => {
+      if (recording.isDisposed) return;
+      recording.dispose();
+      for (const allocation of captured) this.free(allocation);
+    };
+    let finished = false;
     try {
       record();
+      finished = true;
     } finally {
+      recording.end();
+      this.#steps = undefined;
       this.#recording = undefined;
       this.#captured = undefined;
+      if (!finished) dispose();
     }
-    let disposed = false;
-    return {
-      signature: this.#signature.join('\n'),
-      replay: () => {
-        if (disposed) throw new DeviceError('replay: this capture has been disposed.');
-        this.#checkAlive();
-        for (const step of steps) step();
-      },
-      dispose: () => {
-        if (disposed) return;
-        disposed = true;
-        for (const allocation of captured) this.free(allocation);
-      },
+    const replay = () => {
+      if (recording.isDisposed) throw new DeviceError('replay: this capture has been disposed.');
+      this.#checkAlive();
+      for (const step of steps) step();
+      recording.replayed();
     };
+    return { signature: this.#signature.join('\n'), preparedBytes: 0, replay, dispose };
   }
 
   get isCapturing(): boolean {
-    return this.#recording !== undefined;
+    return this.#steps !== undefined;
   }
 
   async profile(work: () => void | Promise<void>, onCall?: (call: ProfiledCall) => void): Promise<ProfileEntry[]> {
@@ -195,7 +222,7 @@ export class ReferenceDevice implements Device {
   }
 
   #execute(work: () => void): void {
-    this.#recording?.push(work);
+    this.#steps?.push(work);
     work();
   }
 
@@ -204,7 +231,7 @@ export class ReferenceDevice implements Device {
   }
 
   #checkNotRecording(what: string): void {
-    if (this.#recording) throw new DeviceError(`${what}: not possible inside a capture; do it before or after.`);
+    if (this.#steps) throw new DeviceError(`${what} is not possible inside a capture; do it before or after.`);
   }
 }
 

@@ -3,42 +3,46 @@
  * nothing is ever in flight: `read`, `sync` and `pace` wait for nothing and exist for the sake of the interface. What
  * this file does is bookkeeping: check a call, find its plan, fill in addresses, run the passes.
  */
-import type { Device, DeviceInfo, MemoryInfo, Operand, ProfiledCall, ProfileEntry, RunOptions } from '../device.ts';
+import { checkCall, checkReadable, checkWritable } from '../access.ts';
+import type {
+  CaptureOptions,
+  Device,
+  DeviceInfo,
+  MemoryInfo,
+  Operand,
+  ProfiledCall,
+  ProfileEntry,
+  RunOptions,
+} from '../device.ts';
 import { bytesPerElement, type DType, dtypeOf, type TypedArray } from '../dtype.ts';
 import { DeviceError, DTypeError, ShapeError } from '../errors.ts';
-import type { Kernel, Precision, WasmAdapterInfo } from '../kernel.ts';
+import { giveWayIfDue } from '../event-loop.ts';
+import type { Kernel, WasmAdapterInfo } from '../kernel.ts';
 import { ProfileSums } from '../profile-sums.ts';
 import { formatShape, sameShape, sizeOf } from '../shape.ts';
 import { type Allocation, release, type Storage } from '../storage.ts';
-import { identityWith, type VariantChoices } from '../variants.ts';
-import { WasmCapture } from './capture.ts';
+import { checkArithmetic, describeArithmetic, identityWith } from '../variants.ts';
+import { noteWrite, noteWrites, Recording, WriteHistory } from '../versions.ts';
+import { type CaptureOwner, NOTHING_PREPARED, WasmCapture } from './capture.ts';
 import { copyKernel } from './copy.ts';
 import type { Block } from './heap.ts';
 import type { WasmHost } from './host.ts';
 import { WasmMemory } from './memory.ts';
 import { openHost } from './open-host.ts';
-import { type Plan, Plans, SOURCE } from './plans.ts';
-import { type Job, ThreadPool } from './pool.ts';
+import type { WasmOptions } from './options.ts';
+import { type Plan, type PlannedPass, Plans, SOURCE } from './plans.ts';
+import type { Job, ThreadPool } from './pool.ts';
 import { Programs } from './programs.ts';
-import { hasRelaxedSimd, relaxedSimdGain, WORTHWHILE } from './relaxed-simd.ts';
-import { MAX_THREADS } from './worker.source.ts';
-
-export interface WasmOptions {
-  /** Threads, the calling one included: 1 to 16. Default: WEFT_THREADS, else one per processor. */
-  readonly threads?: number;
-  /** Fused multiply-add. Default: WEFT_RELAXED_SIMD (0 or 1), else where a probe finds it faster. */
-  readonly relaxedSimd?: boolean;
-  /** How sums are rounded; `default` unless told. */
-  readonly precision?: Precision;
-  /** Share memory with threads; `false` behaves like a page without cross-origin isolation: one thread. */
-  readonly shared?: boolean;
-  /** Most memory to use, in pages of 64 KiB. Default 65535 (4 GiB). */
-  readonly maximumPages?: number;
-  /** Address of the first allocation; tests set it beyond 2 GiB. */
-  readonly memoryBase?: number;
-  /** What was measured to be best on this engine in default precision, if anything was; see `weft bench --tune`. */
-  readonly choices?: (adapter: string) => VariantChoices | undefined;
-}
+import {
+  chooseRelaxedSimd,
+  chooseThreads,
+  chooseWide,
+  type OpenedThreads,
+  openThreads,
+  type RelaxedChoice,
+  type WideChoice,
+} from './settings.ts';
+import { shareOfSubnormals } from './subnormals.ts';
 
 interface WasmAllocation extends Allocation {
   readonly buffer: number;
@@ -48,6 +52,7 @@ interface WasmAllocation extends Allocation {
 
 /** Opens the CPU device; resolves when its threads stand ready. Throws DeviceError when it cannot have what was asked. */
 export async function openWasmDevice(options: WasmOptions = {}): Promise<WasmDevice> {
+  checkArithmetic('openWasmDevice', options);
   const host = await openHost();
   const shared = options.shared ?? host.canShare;
   if (shared && !host.canShare) {
@@ -55,42 +60,14 @@ export async function openWasmDevice(options: WasmOptions = {}): Promise<WasmDev
       'wasm: shared memory needs a cross-origin isolated page; open the device with shared: false.',
     );
   }
-  const threads = shared ? chooseThreads(host, options) : 1;
-  const relaxed = chooseRelaxedSimd(host, options);
+  const threads = shared ? chooseThreads(host, options.threads) : 1;
+  const relaxed = chooseRelaxedSimd(host, options.relaxedSimd);
   const { maximumPages, memoryBase: base } = options;
   const memory = new WasmMemory({ shared, maximumPages, base });
-  const pool = await ThreadPool.open(host, memory.memory, threads);
-  return new WasmDevice(host, memory, pool, relaxed, options);
-}
-
-function chooseThreads(host: WasmHost, { threads }: WasmOptions): number {
-  if (threads !== undefined) return threads;
-  const asked = host.environment('WEFT_THREADS');
-  if (!asked) return Math.min(host.processors, MAX_THREADS);
-  const count = Number(asked);
-  if (!Number.isInteger(count) || count < 1 || count > MAX_THREADS) {
-    throw new DeviceError(`wasm: WEFT_THREADS must be a whole number from 1 to ${MAX_THREADS}, not "${asked}".`);
-  }
-  return count;
-}
-
-interface RelaxedChoice {
-  readonly use: boolean;
-  readonly note: string;
-}
-
-function chooseRelaxedSimd(host: WasmHost, { relaxedSimd }: WasmOptions): RelaxedChoice {
-  const asked = host.environment('WEFT_RELAXED_SIMD');
-  const wanted = relaxedSimd ?? (asked === '1' ? true : asked === '0' ? false : undefined);
-  if (wanted === false) return { use: false, note: 'relaxed FMA not wanted' };
-  if (!hasRelaxedSimd(host)) {
-    if (wanted) throw new DeviceError(`wasm: this engine (${host.engine}) has no relaxed SIMD; leave relaxedSimd out.`);
-    return { use: false, note: 'no relaxed FMA in this engine' };
-  }
-  if (wanted) return { use: true, note: 'relaxed FMA as asked' };
-  const gain = relaxedSimdGain(host);
-  const use = gain > WORTHWHILE;
-  return { use, note: `relaxed FMA ${use ? 'used' : 'not used'}: ${gain.toFixed(2)}x in a probe` };
+  const isTold = options.threads !== undefined || Boolean(host.environment('WEFT_THREADS'));
+  const opened = await openThreads(host, memory.memory, threads, isTold);
+  const wide = options.precision === 'highest' ? { use: false, note: '' } : chooseWide(host, options.wide, relaxed.use);
+  return new WasmDevice(host, memory, opened, { relaxed, wide }, options);
 }
 
 export class WasmDevice implements Device {
@@ -111,23 +88,29 @@ export class WasmDevice implements Device {
   constructor(
     host: WasmHost,
     memory: WasmMemory,
-    pool: ThreadPool,
-    relaxed: RelaxedChoice,
-    { precision = 'default', choices }: Pick<WasmOptions, 'precision' | 'choices'>,
+    { pool, note }: OpenedThreads,
+    { relaxed, wide }: { readonly relaxed: RelaxedChoice; readonly wide: WideChoice },
+    {
+      precision = 'default',
+      convolution = 'default',
+      choices,
+    }: Pick<WasmOptions, 'precision' | 'convolution' | 'choices'>,
   ) {
     this.#memory = memory;
     this.#pool = pool;
-    this.adapter = { threads: pool.threads, relaxedSimd: relaxed.use, precision };
+    this.adapter = { threads: pool.threads, relaxedSimd: relaxed.use, wide: wide.use, precision, convolution };
     const identity = `wasm ${host.engine}${relaxed.use ? ' relaxed-fma' : ''}`;
-    const chosen = precision === 'default' ? choices?.(identity) : undefined;
+    const tuning = wide.use ? `${identity} wide` : identity;
+    const chosen = precision === 'default' ? choices?.(tuning) : undefined;
     this.info = {
       description:
-        `WebAssembly SIMD on ${pool.threads} ${pool.threads === 1 ? 'thread' : 'threads'} ` +
-        `(${host.engine}, ${relaxed.note}${precision === 'highest' ? ', highest precision' : ''})`,
-      adapter: identityWith(identity, { precision, choices: chosen }),
+        `WebAssembly SIMD on ${note} ` +
+        `(${host.engine}, ${relaxed.note}${wide.note}${describeArithmetic({ precision, convolution })})`,
+      adapter: identityWith(identity, { precision, convolution, choices: chosen }),
+      tuning,
       isSoftware: false,
     };
-    this.#programs = new Programs(host, memory, () => this.#live());
+    this.#programs = new Programs(host, memory, wide.use, () => this.#live());
     this.#plans = new Plans(this.#programs, this.adapter, chosen);
   }
 
@@ -141,12 +124,13 @@ export class WasmDevice implements Device {
       buffer: block.address,
       bytes: block.bytes,
       references: 1,
+      history: new WriteHistory(bytes, capture?.recording),
       block,
       capture,
     };
     this.#liveAllocations++;
     this.#liveBytes += block.bytes;
-    return { allocation, byteOffset: 0, length, dtype };
+    return { allocation, byteOffset: 0, length, dtype, version: undefined };
   }
 
   free(allocation: Allocation): void {
@@ -161,13 +145,14 @@ export class WasmDevice implements Device {
   write(storage: Storage, values: TypedArray): void {
     this.#check();
     this.#checkNotRecording('write');
-    const address = this.#addressOf(storage, 'write');
+    checkWritable(this, 'write', storage);
     const dtype = dtypeOf(values);
     if (dtype !== storage.dtype) throw new DTypeError(`write: ${dtype} values do not fit a ${storage.dtype} storage.`);
     if (values.length !== storage.length) {
       throw new ShapeError(`write: ${values.length} values do not fit a storage of ${storage.length}.`);
     }
-    this.#viewOf(dtype).set(values, address / bytesPerElement(dtype));
+    this.#viewOf(dtype).set(values, addressOf(storage) / bytesPerElement(dtype));
+    noteWrite(storage);
   }
 
   read(storage: Storage): Promise<TypedArray> {
@@ -178,8 +163,12 @@ export class WasmDevice implements Device {
 
   async #read(storage: Storage): Promise<TypedArray> {
     this.#check();
-    const first = this.#addressOf(storage, 'read') / bytesPerElement(storage.dtype);
-    return this.#viewOf(storage.dtype).slice(first, first + storage.length);
+    checkReadable(this, 'read', storage);
+    const first = addressOf(storage) / bytesPerElement(storage.dtype);
+    // Copied before others have their turn: these are the values of now.
+    const values = this.#viewOf(storage.dtype).slice(first, first + storage.length);
+    await this.#letOthersIn();
+    return values;
   }
 
   copy(from: Storage, to: Storage): void {
@@ -202,24 +191,35 @@ export class WasmDevice implements Device {
   ): void {
     this.#check();
     for (let i = 0; i < inputs.length; i++) checkOperand(kernel, inputs[i]);
+    checkCall(this, kernel.name, inputs, outputs);
     const plan = this.#plans.find(kernel, inputs, params, options?.variant);
     this.#checkOutputs(plan, inputs, outputs);
-    if (plan.passes.length > 0) this.#runPlan(plan, inputs, outputs);
+    if (plan.passes.length === 0) return;
+    this.#runPlan(plan, inputs, outputs);
+    noteWrites(outputs);
   }
 
   async sync(): Promise<void> {
     this.#check();
     this.#checkNotRecording('sync');
+    await this.#letOthersIn();
   }
 
   async pace(): Promise<void> {
     this.#check();
+    await this.#letOthersIn();
   }
 
-  capture(record: () => void): WasmCapture {
+  /** A turn of the event loop, where one is due. Not within a profile: what others do would be counted in it. */
+  #letOthersIn(): Promise<void> | undefined {
+    return this.#profile ? undefined : giveWayIfDue();
+  }
+
+  capture(record: () => void, { constant }: CaptureOptions = {}): WasmCapture {
     this.#check();
-    if (this.#capture) throw new DeviceError('wasm: capture inside a capture.');
-    const capture = new WasmCapture({
+    if (this.#capture) throw new DeviceError('wasm: a capture cannot begin while another one is recorded.');
+    const recording = Recording.begin(this);
+    const owner: CaptureOwner = {
       allocateBlock: bytes => this.#memory.allocate(bytes, this.#live()),
       freeBlock: block => {
         if (!this.#destroyed) this.#memory.free(block);
@@ -230,7 +230,8 @@ export class WasmDevice implements Device {
         this.#checkNotRecording('replay');
       },
       releaseAllocation: allocation => release({ allocation, byteOffset: 0, length: 0, dtype: 'uint8' }),
-    });
+    };
+    const capture = new WasmCapture(recording, owner, constant);
     this.#capture = capture;
     let finished = false;
     try {
@@ -238,6 +239,7 @@ export class WasmDevice implements Device {
       finished = true;
     } finally {
       this.#capture = undefined;
+      recording.end();
       if (!finished) capture.dispose();
     }
     return capture;
@@ -249,7 +251,7 @@ export class WasmDevice implements Device {
 
   async profile(work: () => void | Promise<void>, onCall?: (call: ProfiledCall) => void): Promise<ProfileEntry[]> {
     this.#check();
-    if (this.#profile) throw new DeviceError('wasm: profile inside a profile.');
+    if (this.#profile) throw new DeviceError('wasm: a profile cannot begin while another one is taken.');
     const sums = new ProfileSums(onCall);
     this.#profile = { sums, began: performance.now() };
     try {
@@ -269,6 +271,7 @@ export class WasmDevice implements Device {
     if (this.#destroyed) return;
     this.#destroyed = true;
     await this.#pool.close();
+    this.#memory.close();
   }
 
   #live(): { liveAllocations: number; liveBytes: number } {
@@ -280,25 +283,12 @@ export class WasmDevice implements Device {
   }
 
   #checkNotRecording(what: string): void {
-    if (this.#capture)
-      throw new DeviceError(`wasm: ${what} inside a capture, which would not be repeated by a replay.`);
+    if (this.#capture) throw new DeviceError(`${what} is not possible inside a capture; do it before or after.`);
   }
 
   #viewOf(dtype: DType): Float32Array | Int32Array | Uint32Array | Uint8Array {
     const { f32, i32, u32, u8 } = this.#memory.views;
     return dtype === 'float32' ? f32 : dtype === 'int32' ? i32 : dtype === 'uint32' ? u32 : u8;
-  }
-
-  #addressOf(storage: Storage, what: string): number {
-    const allocation = storage.allocation as WasmAllocation;
-    if (allocation.device !== this) {
-      throw new DeviceError(`${what}: a storage of another device (${allocation.device.kind}) was given to wasm.`);
-    }
-    if (allocation.references <= 0) throw new DeviceError(`${what}: this storage has been released.`);
-    if (allocation.capture?.disposed) {
-      throw new DeviceError(`${what}: this storage belongs to a capture that was disposed.`);
-    }
-    return allocation.buffer + storage.byteOffset;
   }
 
   #checkOutputs(plan: Plan, inputs: readonly Operand[], outputs: readonly Operand[]): void {
@@ -325,34 +315,39 @@ export class WasmDevice implements Device {
 
   #runPlan(plan: Plan, inputs: readonly Operand[], outputs: readonly Operand[]): void {
     const capture = this.#capture;
+    const prepared = capture ? capture.preparationOf(plan, inputs) : NOTHING_PREPARED;
     const blocks: Block[] = [];
     try {
-      for (const bytes of plan.scratch) blocks.push(this.#allocateBlock(bytes));
+      for (const bytes of plan.scratch) {
+        const isKept = prepared.scratch.has(blocks.length);
+        blocks.push(isKept ? capture!.allocatePrepared(bytes) : this.#allocateBlock(bytes));
+      }
       for (const { sources, values, args } of plan.passes) {
         for (let i = 2; i < sources.length; i++) {
           const source = sources[i];
           if (source === SOURCE.number) continue;
           const index = values[i];
           if (source === SOURCE.scratch) args[i] = blocks[index].address;
-          else args[i] = this.#addressOf((source === SOURCE.input ? inputs : outputs)[index].storage, plan.kernel);
+          else args[i] = addressOf((source === SOURCE.input ? inputs : outputs)[index].storage);
         }
       }
       if (capture) {
-        const jobs = plan.passes.map(pass => ({ ...pass, args: [...pass.args] }));
+        const repeated = plan.passes.filter(pass => !prepared.passes.has(pass));
+        const jobs = repeated.map(pass => ({ ...pass, args: [...pass.args] }));
         const outside: string[] = [];
         for (const { storage } of [...inputs, ...outputs]) {
-          const { allocation, byteOffset } = storage;
+          const { allocation } = storage;
           const isInside = (allocation as WasmAllocation).capture === capture;
           if (!isInside) capture.hold(allocation);
-          outside.push(isInside ? '-' : String((allocation as WasmAllocation).buffer + byteOffset));
+          outside.push(isInside ? '-' : String(addressOf(storage)));
         }
         capture.record({ plan, jobs }, outside);
       }
       this.#execute(plan, plan.passes);
     } finally {
-      for (const block of blocks) {
-        if (capture) capture.freeBlock(block);
-        else this.#memory.free(block);
+      for (let i = 0; i < blocks.length; i++) {
+        if (!capture) this.#memory.free(blocks[i]);
+        else if (!prepared.scratch.has(i)) capture.freeBlock(blocks[i]);
       }
     }
   }
@@ -361,7 +356,7 @@ export class WasmDevice implements Device {
     return this.#capture ? this.#capture.allocateBlock(bytes) : this.#memory.allocate(bytes, this.#live());
   }
 
-  #execute(plan: Plan, jobs: readonly Job[]): void {
+  #execute(plan: Plan, jobs: readonly PlannedPass[]): void {
     const profile = this.#profile;
     const started = profile ? performance.now() : 0;
     for (let i = 0; i < jobs.length; i++) {
@@ -371,9 +366,14 @@ export class WasmDevice implements Device {
         throw trapped(plan, jobs[i], error);
       }
     }
-    profile?.sums.add({ ...plan, start: started - profile.began, milliseconds: performance.now() - started });
+    if (!profile) return;
+    const milliseconds = performance.now() - started;
+    const subnormals = shareOfSubnormals(plan.inputs, jobs, this.#memory.views.u32);
+    profile.sums.add({ ...plan, start: started - profile.began, milliseconds, subnormals });
   }
 }
+
+const addressOf = ({ allocation, byteOffset }: Storage): number => (allocation as WasmAllocation).buffer + byteOffset;
 
 function checkOperand(kernel: Kernel, { storage, shape }: Operand): void {
   if (sizeOf(shape) !== storage.length) {

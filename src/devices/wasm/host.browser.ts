@@ -15,6 +15,7 @@ export const browserHost: WasmHost = {
   canWait: typeof document === 'undefined',
   processors: globalThis.navigator?.hardwareConcurrency ?? 1,
   engine: /(?:Chrome|Firefox|Version)\/[\d.]+/.exec(globalThis.navigator?.userAgent ?? '')?.[0] ?? 'browser',
+  canWiden: false,
   environment: () => undefined,
 
   startWorker({ memory, control, thread, onFailure }) {
@@ -22,8 +23,10 @@ export const browserHost: WasmHost = {
       const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
       const worker = new Worker(url, { name: `weft-wasm-${thread}` });
       worker.onerror = event => {
-        onFailure(event.message);
-        reject(new DeviceError(`wasm: worker thread ${thread} could not be started: ${event.message}.`));
+        // A page whose policy forbids the worker gets an event without a message.
+        const reason = event.message ?? 'the page forbids workers from blob: (Content-Security-Policy, worker-src)';
+        onFailure(reason);
+        reject(new DeviceError(`wasm: worker thread ${thread} could not be started: ${reason}.`));
       };
       worker.onmessage = () => {
         URL.revokeObjectURL(url);

@@ -29,8 +29,10 @@ export interface WasmHost {
   environment(name: string): string | undefined;
   /** Resolves when the worker is about to wait for its first job. */
   startWorker(start: WorkerStart): Promise<WorkerThread>;
-  /** Compiles at the engine's best tier at once, where that can be asked for. */
-  compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
+  /** The engine can be asked to pack pairs of vectors into registers of 256 bits (see `wide.ts`). */
+  readonly canWiden: boolean;
+  /** Compiles at the engine's best tier at once, where that can be asked for; `wide`: pairs of vectors packed. */
+  compile(bytes: Uint8Array<ArrayBuffer>, options?: { readonly wide?: boolean }): WebAssembly.Module;
   /** Switches relaxed SIMD on where it hides behind a flag. */
   enableRelaxedSimd(): void;
 }

@@ -4,6 +4,10 @@
  * is kept for reuse. Growing replaces `memory.buffer`, hence the typed-array views are made anew each time.
  *
  * Addresses pass 2 GiB: kernels that compare addresses do so unsigned.
+ *
+ * A memory outlives its device until garbage is collected, which the engine sees no reason to do: to it, four gigabytes
+ * of shared memory are one small object (90 devices opened in turn held 3.7 GB). The memory of a device that was closed is
+ * therefore the next one's, as it is, unless the collector was faster.
  */
 import { DeviceError, OutOfMemoryError } from '../errors.ts';
 import { type Block, Heap, roundToGranule } from './heap.ts';
@@ -42,17 +46,21 @@ export class WasmMemory {
   readonly maximumBytes: number;
   views: Views;
   #bytes: number;
+  /** Pages that were asked for; the engine may have given fewer. */
+  readonly #wanted: number;
   readonly #base: number;
   readonly #heap = new Heap();
 
   constructor({ shared, maximumPages = LARGEST_MAXIMUM, base = 1024 }: MemoryOptions) {
     const initial = Math.ceil((base + PAGE) / PAGE);
-    const { memory, maximum } = openMemory(initial, Math.max(initial, Math.min(maximumPages, LARGEST_MAXIMUM)), shared);
+    const wanted = Math.max(initial, Math.min(maximumPages, LARGEST_MAXIMUM));
+    const { memory, maximum } = takeClosed(initial, wanted, shared) ?? openMemory(initial, wanted, shared);
     this.memory = memory;
     this.shared = shared;
     this.maximumBytes = maximum * PAGE;
+    this.#wanted = wanted;
     this.#base = base;
-    this.#bytes = initial * PAGE;
+    this.#bytes = memory.buffer.byteLength;
     this.views = viewsOf(memory);
     this.#heap.add(base, this.#bytes - base);
   }
@@ -75,6 +83,12 @@ export class WasmMemory {
 
   free(block: Block): void {
     this.#heap.free(block);
+  }
+
+  /** Leaves the memory to the next device. Nobody may use it any more: not this device, nor its threads. */
+  close(): void {
+    const { memory, shared, maximumBytes } = this;
+    closed.push({ memory: new WeakRef(memory), maximum: maximumBytes / PAGE, wanted: this.#wanted, shared });
   }
 
   #grow(bytes: number): boolean {
@@ -106,6 +120,34 @@ export class WasmMemory {
       'use a smaller batch or dispose tensors you no longer need.'
     );
   }
+}
+
+/** Memories of closed devices that the collector has not taken yet, the last closed at the end. */
+interface ClosedMemory {
+  readonly memory: WeakRef<WebAssembly.Memory>;
+  readonly maximum: number;
+  readonly wanted: number;
+  readonly shared: boolean;
+}
+
+let closed: ClosedMemory[] = [];
+
+/** A closed device's memory of the same kind, with what it holds and as large as it has become. */
+function takeClosed(
+  initial: number,
+  wanted: number,
+  shared: boolean,
+): { memory: WebAssembly.Memory; maximum: number } | undefined {
+  closed = closed.filter(({ memory }) => memory.deref() !== undefined);
+  for (let i = closed.length - 1; i >= 0; i--) {
+    const { memory: reference, maximum, ...kind } = closed[i];
+    if (kind.shared !== shared || kind.wanted !== wanted) continue;
+    const memory = reference.deref()!;
+    if (memory.buffer.byteLength < initial * PAGE) continue;
+    closed.splice(i, 1);
+    return { memory, maximum };
+  }
+  return undefined;
 }
 
 /** Engines and process limits may refuse to reserve 4 GiB of address space, so ask for less until one agrees. */

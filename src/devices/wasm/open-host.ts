@@ -1,4 +1,4 @@
-/** The twin that fits where we run. */
+/** Opens the host of the platform that this code runs on: Node or a browser. */
 import { isNode } from '../platform.ts';
 import type { WasmHost } from './host.ts';
 

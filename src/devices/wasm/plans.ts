@@ -25,6 +25,8 @@ export interface PlannedPass {
   readonly values: readonly number[];
   /** Bytes to add per thread, for scratch of each thread's own. */
   readonly strides: readonly number[] | undefined;
+  /** See WasmPass. */
+  readonly prepares: boolean;
   /** Filled in anew by each run. */
   readonly args: number[];
 }
@@ -148,6 +150,7 @@ export class Plans {
       sources,
       values,
       strides: strides.some(stride => stride !== 0) ? strides : undefined,
+      prepares: pass.prepares ?? false,
       args: [...values],
     };
   }

@@ -27,12 +27,13 @@ export class Programs {
   readonly #loaded = new Map<string, LoadedProgram>();
   readonly #host: WasmHost;
   readonly #memory: WasmMemory;
-
+  readonly #wide: boolean;
   readonly #live: () => LiveMemory;
 
-  constructor(host: WasmHost, memory: WasmMemory, live: () => LiveMemory) {
+  constructor(host: WasmHost, memory: WasmMemory, wide: boolean, live: () => LiveMemory) {
     this.#host = host;
     this.#memory = memory;
+    this.#wide = wide;
     this.#live = live;
   }
 
@@ -54,10 +55,11 @@ export class Programs {
 
   #load(program: WasmProgram): LoadedProgram {
     const { memory, shared } = this.#memory;
+    const wide = this.#wide && program.wide;
     const bytes = program.bytes(shared);
     let instance: WebAssembly.Instance;
     try {
-      instance = new WebAssembly.Instance(this.#host.compile(bytes), { env: { memory } });
+      instance = new WebAssembly.Instance(this.#host.compile(bytes, { wide }), { env: { memory } });
     } catch (error) {
       throw new DeviceError(`wasm: program "${program.key}" did not compile: ${(error as Error).message}`);
     }

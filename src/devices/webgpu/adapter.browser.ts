@@ -1,6 +1,7 @@
 /** WebGPU in a browser: `navigator.gpu`. The browser's GPU process waits for us, so waiting is just awaiting. */
 import { DeviceError } from '../errors.ts';
-import type { AcquiredAdapter, AdapterOptions } from './adapter.ts';
+import type { AcquiredAdapter } from './adapter.ts';
+import type { AdapterOptions } from './options.ts';
 
 /** The adapter to use. Throws DeviceError with one sentence when there is none. */
 export async function acquireAdapter(options: AdapterOptions = {}): Promise<AcquiredAdapter> {

@@ -11,7 +11,9 @@
  */
 import { create } from 'webgpu';
 import { DeviceError } from '../errors.ts';
-import { type AcquiredAdapter, type AdapterOptions, isSoftwareAdapter, type Wait } from './adapter.ts';
+import { type AcquiredAdapter, isSoftwareAdapter, type Wait } from './adapter.ts';
+import { memoryMapGuard } from './memory-maps.node.ts';
+import type { AdapterOptions } from './options.ts';
 
 // Experimental features need `allow_unsafe_apis`; without quantization timestamps are exact instead of 100 us steps.
 const DAWN_OPTIONS = ['enable-dawn-features=allow_unsafe_apis', 'disable-dawn-features=timestamp_quantization'];
@@ -51,7 +53,9 @@ export async function acquireAdapter(options: AdapterOptions = {}): Promise<Acqu
         : '';
     throw new DeviceError(`webgpu: this machine has no adapter${which}. ${INSTALL_HINT}`);
   }
-  return { adapter, wait: isSoftwareAdapter(adapter) ? patientWait : promise => promise };
+  return isSoftwareAdapter(adapter)
+    ? { adapter, wait: patientWait, beforeCompiling: memoryMapGuard() }
+    : { adapter, wait: promise => promise };
 }
 
 function firstLine(error: unknown): string {

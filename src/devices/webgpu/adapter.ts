@@ -5,24 +5,18 @@
  * the few features that kernels can use.
  */
 import { DeviceError } from '../errors.ts';
-import type { Precision, WebGpuAdapterInfo } from '../kernel.ts';
+import type { WebGpuAdapterInfo } from '../kernel.ts';
 
 /** Where WebGPU comes from on this platform, and how to wait for it without stealing the processor from it. */
 export interface AcquiredAdapter {
   readonly adapter: GPUAdapter;
   /** How this platform waits for a GPU promise; see `adapter.node.ts`. */
   readonly wait: Wait;
+  /** Called before a pipeline is compiled, with how many there are; throws DeviceError where the process has no room for it. */
+  readonly beforeCompiling?: (compiled: number) => void;
 }
 
 export type Wait = <T>(promise: Promise<T>) => Promise<T>;
-
-export interface AdapterOptions {
-  /** Part of an adapter's name, as Dawn lists them (Node only), to choose among several. */
-  readonly adapter?: string;
-  /** Ask for a software adapter even where there is a GPU. */
-  readonly forceSoftware?: boolean;
-  readonly powerPreference?: GPUPowerPreference;
-}
 
 const FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups'];
 
@@ -73,7 +67,11 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
 }
 
 /** What kernel variants may ask about the adapter, with the limits the device really has. */
-export function describeAdapter(adapter: GPUAdapter, device: GPUDevice, precision: Precision): WebGpuAdapterInfo {
+export function describeAdapter(
+  adapter: GPUAdapter,
+  device: GPUDevice,
+  { precision, convolution }: Pick<WebGpuAdapterInfo, 'precision' | 'convolution'>,
+): WebGpuAdapterInfo {
   const { info } = adapter;
   const fixed = info.subgroupMinSize === info.subgroupMaxSize ? (info.subgroupMinSize ?? 0) : 0;
   return {
@@ -88,5 +86,6 @@ export function describeAdapter(adapter: GPUAdapter, device: GPUDevice, precisio
     maxComputeWorkgroupsPerDimension: device.limits.maxComputeWorkgroupsPerDimension,
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
     precision,
+    convolution,
   };
 }

@@ -20,6 +20,10 @@ export const Usage = {
   QUERY_RESOLVE: 0x200,
 };
 
+/** Buffers that kernels work on, and those that results are read through. */
+export const STORAGE_USAGE = Usage.STORAGE | Usage.COPY_SRC | Usage.COPY_DST;
+export const STAGING_USAGE = Usage.MAP_READ | Usage.COPY_DST;
+
 /** A buffer of the pool; `id` stands for it in cache keys and is never given to another. */
 export interface PooledBuffer {
   readonly gpu: GPUBuffer;

@@ -7,6 +7,7 @@
 import type { Capture } from '../device.ts';
 import { DeviceError } from '../errors.ts';
 import { type Allocation, release, retain, type Storage } from '../storage.ts';
+import type { Recording } from '../versions.ts';
 import type { BufferPool, PooledBuffer } from './buffers.ts';
 import type { Recorder, Step } from './recorder.ts';
 
@@ -25,15 +26,17 @@ export interface CaptureOwner {
 
 export class RecordedCapture implements Capture {
   readonly pool: BufferPool;
+  readonly recording: Recording;
   readonly steps: Step[] = [];
+  readonly preparedBytes = 0;
   readonly #signature: string[] = [];
   readonly #recorder: Recorder;
   readonly #owner: CaptureOwner;
   readonly #held = new Map<Allocation, Storage>();
-  #disposed = false;
 
-  constructor(pool: BufferPool, recorder: Recorder, owner: CaptureOwner) {
+  constructor(pool: BufferPool, recording: Recording, recorder: Recorder, owner: CaptureOwner) {
     this.pool = pool;
+    this.recording = recording;
     this.#recorder = recorder;
     this.#owner = owner;
   }
@@ -58,14 +61,15 @@ export class RecordedCapture implements Capture {
   }
 
   replay(): void {
-    if (this.#disposed) throw new DeviceError('replay: this capture has been disposed.');
+    if (this.recording.isDisposed) throw new DeviceError('replay: this capture has been disposed.');
     this.#owner.checkAlive();
     this.#recorder.replay(this.steps);
+    this.recording.replayed();
   }
 
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
+    if (this.recording.isDisposed) return;
+    this.recording.dispose();
     this.steps.length = 0;
     for (const storage of this.#held.values()) release(storage);
     this.#held.clear();

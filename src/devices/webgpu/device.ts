@@ -4,6 +4,7 @@
  * `failures.ts` (errors that arrive late), `captures.ts` (replay), `profiler.ts` (time). This file joins them and guards the
  * rules: the host never overtakes recorded work, and nothing is used after the device is gone.
  */
+import { checkCall, checkReadable, checkWritable } from '../access.ts';
 import type {
   Capture,
   Device,
@@ -19,22 +20,21 @@ import { DeviceError, DeviceLostError, DTypeError, OutOfMemoryError, ShapeError 
 import type { Kernel, WebGpuAdapterInfo } from '../kernel.ts';
 import { ProfileSums } from '../profile-sums.ts';
 import type { Allocation, Storage } from '../storage.ts';
-import { identityWith, type VariantChoices } from '../variants.ts';
+import { describeArithmetic, identityWith, type VariantChoices } from '../variants.ts';
+import { noteWrite, noteWrites, Recording, WriteHistory } from '../versions.ts';
 import { type AcquiredAdapter, adapterDescription, adapterIdentity, describeAdapter, type Wait } from './adapter.ts';
 import { DispatchCache, type Range, rangeOf } from './bind-groups.ts';
-import { BufferPool, type PooledBuffer, paddedBytes, Usage } from './buffers.ts';
+import { BufferPool, type PooledBuffer, paddedBytes, STAGING_USAGE, STORAGE_USAGE } from './buffers.ts';
 import { RecordedCapture, refusePromise, type WebGpuAllocation } from './captures.ts';
 import { Failures } from './failures.ts';
 import type { WebGpuDeviceOptions } from './options.ts';
-import { PipelineCache, tidy } from './pipelines.ts';
+import { PipelineCache, withoutTrail } from './pipelines.ts';
 import { PlanCache } from './plans.ts';
 import { createProfiler, takeProfile } from './profiler.ts';
 import { Recorder } from './recorder.ts';
 import { copyMapped, hostBytes } from './transfers.ts';
 import { UniformArena } from './uniform-arena.ts';
 
-const STORAGE_USAGE = Usage.STORAGE | Usage.COPY_SRC | Usage.COPY_DST;
-const STAGING_USAGE = Usage.MAP_READ | Usage.COPY_DST;
 const MAP_MODE_READ = 1;
 
 /** Batches between looks for idle memory. */
@@ -67,21 +67,21 @@ export class WebGpuDevice implements Device {
   #lastTrim = 0;
   #resolveLost!: (reason: string) => void;
 
-  constructor({ adapter, wait }: AcquiredAdapter, gpu: GPUDevice, options: WebGpuDeviceOptions = {}) {
+  constructor({ adapter, wait, beforeCompiling }: AcquiredAdapter, gpu: GPUDevice, options: WebGpuDeviceOptions = {}) {
     this.gpu = gpu;
-    const { precision = 'default' } = options;
-    this.adapter = describeAdapter(adapter, gpu, precision);
+    const { precision = 'default', convolution = 'default' } = options;
+    this.adapter = describeAdapter(adapter, gpu, { precision, convolution });
     const identity = adapterIdentity(adapter);
     this.#choices = precision === 'default' ? options.choices?.(identity) : undefined;
     this.info = {
-      description: adapterDescription(adapter) + (precision === 'highest' ? ', highest precision' : ''),
-      adapter: identityWith(identity, { precision, choices: this.#choices }),
+      description: adapterDescription(adapter) + describeArithmetic({ precision, convolution }),
+      adapter: identityWith(identity, { precision, convolution, choices: this.#choices }),
       isSoftware: this.adapter.isSoftware,
     };
     this.#wait = wait;
     this.#batchSize = options.batchSize ?? 32;
     this.#recorder = new Recorder(gpu, this.#failures, wait, this.#batchSize);
-    this.#pipelines = new PipelineCache(gpu, outcome => this.#failures.watch(outcome));
+    this.#pipelines = new PipelineCache(gpu, outcome => this.#failures.watch(outcome), beforeCompiling);
     this.#dispatches = new DispatchCache(gpu);
     this.#memory = new BufferPool(size => this.#createBuffer(size, STORAGE_USAGE), gpu.limits.maxBufferSize);
     this.#staging = new BufferPool(size => this.#createBuffer(size, STAGING_USAGE), gpu.limits.maxBufferSize);
@@ -89,9 +89,9 @@ export class WebGpuDevice implements Device {
     this.lost = new Promise(resolve => {
       this.#resolveLost = resolve;
     });
-    void gpu.lost.then(({ reason, message }) => this.#lose(message ? tidy(message) : reason));
+    void gpu.lost.then(({ reason, message }) => this.#lose(message ? withoutTrail(message) : reason));
     gpu.onuncapturederror = ({ error }) => {
-      this.#failures.watch(Promise.resolve(new DeviceError(`webgpu: ${tidy(error.message)}`)));
+      this.#failures.watch(Promise.resolve(new DeviceError(`webgpu: ${withoutTrail(error.message)}`)));
     };
   }
 
@@ -103,8 +103,9 @@ export class WebGpuDevice implements Device {
     const pool = this.#capturing?.pool ?? this.#memory;
     const buffer = this.#take(pool, bytes);
     this.#liveAllocations++;
-    const allocation: WebGpuAllocation = { device: this, buffer, bytes: buffer.size, references: 1, pool };
-    return { allocation, byteOffset: 0, length, dtype };
+    const history = new WriteHistory(bytes, this.#capturing?.recording);
+    const allocation = { device: this, buffer, bytes: buffer.size, references: 1, history, pool };
+    return { allocation, byteOffset: 0, length, dtype, version: undefined };
   }
 
   free(allocation: Allocation): void {
@@ -124,7 +125,7 @@ export class WebGpuDevice implements Device {
     const limit = this.gpu.limits.maxBufferSize;
     if (!(paddedBytes(bytes) <= limit)) {
       throw new OutOfMemoryError(
-        `webgpu: ${bytes} bytes asked for, but one buffer of this adapter holds at most ${limit}; ${this.#liveText()}.`,
+        `webgpu: ${bytes} bytes were asked for, but one buffer of this adapter holds at most ${limit}; ${this.#liveText()}.`,
       );
     }
     return pool.take(paddedBytes(bytes));
@@ -164,24 +165,25 @@ export class WebGpuDevice implements Device {
   write(storage: Storage, values: TypedArray): void {
     this.#checkAlive();
     this.#checkNotCapturing('write');
-    this.#checkOwn('write', storage);
+    checkWritable(this, 'write', storage);
     if (values.length !== storage.length) {
-      throw new ShapeError(`write: ${values.length} values for a storage of ${storage.length} elements.`);
+      throw new ShapeError(`write: ${values.length} values do not fit a storage of ${storage.length}.`);
     }
     const dtype = dtypeOf(values);
-    if (dtype !== storage.dtype) throw new DTypeError(`write: ${dtype} values for a storage of ${storage.dtype}.`);
+    if (dtype !== storage.dtype) throw new DTypeError(`write: ${dtype} values do not fit a ${storage.dtype} storage.`);
     if (values.length === 0) return;
     const { gpu, batch } = storage.allocation.buffer as PooledBuffer;
     // The queue writes before anything not yet submitted, so what is recorded on this buffer must go first.
     if (batch === this.#recorder.batch) this.#recorder.flush();
     const bytes = hostBytes(values);
     this.gpu.queue.writeBuffer(gpu, storage.byteOffset, bytes, 0, bytes.byteLength);
+    noteWrite(storage);
   }
 
   read(storage: Storage): Promise<TypedArray> {
     this.#checkAlive();
     this.#checkNotCapturing('read');
-    this.#checkOwn('read', storage);
+    checkReadable(this, 'read', storage);
     const bytes = storage.length * bytesPerElement(storage.dtype);
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
     const staging = this.#take(this.#staging, size);
@@ -209,15 +211,18 @@ export class WebGpuDevice implements Device {
 
   copy(from: Storage, to: Storage): void {
     this.#checkAlive();
-    this.#checkOwn('copy', from);
-    this.#checkOwn('copy', to);
+    checkReadable(this, 'copy', from);
+    checkWritable(this, 'copy', to);
     if (from.dtype !== to.dtype || from.length !== to.length) {
-      throw new ShapeError(`copy: ${from.length} ${from.dtype} elements into ${to.length} of ${to.dtype}.`);
+      throw new ShapeError(
+        `copy: ${from.length} elements of ${from.dtype} do not fit ${to.length} elements of ${to.dtype}.`,
+      );
     }
     if (from.length === 0) return;
     const size = Math.ceil((from.length * bytesPerElement(from.dtype)) / 4) * 4;
     const [source, target] = [from, to].map(({ allocation }) => allocation.buffer as PooledBuffer);
     this.#capturing?.note(`copy ${size}`, [{ storage: from }, { storage: to }]);
+    noteWrite(to);
     if (source !== target) {
       this.#recorder.copy({ from: source, fromOffset: from.byteOffset, to: target, toOffset: to.byteOffset, size });
       return;
@@ -238,8 +243,7 @@ export class WebGpuDevice implements Device {
     options?: RunOptions,
   ): void {
     this.#checkAlive();
-    for (const { storage } of inputs) this.#checkOwn(kernel.name, storage);
-    for (const { storage } of outputs) this.#checkOwn(kernel.name, storage);
+    checkCall(this, kernel.name, inputs, outputs);
     if (this.#uniforms.isFull) this.#forgetPlans();
     const plan = this.#plans.get(kernel, inputs, outputs, params, options?.variant);
     if (plan.passes.length === 0) return;
@@ -261,6 +265,7 @@ export class WebGpuDevice implements Device {
     } finally {
       for (const buffer of scratch) pool.give(buffer);
     }
+    noteWrites(outputs);
   }
 
   async sync(): Promise<void> {
@@ -284,7 +289,7 @@ export class WebGpuDevice implements Device {
       const late = new Promise<void>(resolve => setTimeout(resolve, 100));
       await Promise.race([this.gpu.lost, late]);
       this.#checkAlive();
-      throw new DeviceError(`webgpu: ${tidy((error as Error).message)}`);
+      throw new DeviceError(`webgpu: ${withoutTrail((error as Error).message)}`);
     }
     this.#checkAlive();
     await this.#failures.settle();
@@ -296,7 +301,7 @@ export class WebGpuDevice implements Device {
     // What lies ready is used first: a step that has run before needs no memory beside what it left.
     const create = (size: number) => this.#memory.takeFree(size) ?? this.#createBuffer(size, STORAGE_USAGE);
     const pool = new BufferPool(create, this.gpu.limits.maxBufferSize);
-    const capture = new RecordedCapture(pool, this.#recorder, {
+    const capture = new RecordedCapture(pool, Recording.begin(this), this.#recorder, {
       checkAlive: () => {
         this.#checkAlive();
         this.#checkNotCapturing('replay');
@@ -312,11 +317,11 @@ export class WebGpuDevice implements Device {
     try {
       refusePromise(record());
     } catch (error) {
-      this.#stopCapturing();
+      this.#stopCapturing(capture);
       capture.dispose();
       throw error;
     }
-    this.#stopCapturing();
+    this.#stopCapturing(capture);
     return capture;
   }
 
@@ -324,7 +329,8 @@ export class WebGpuDevice implements Device {
     return this.#capturing !== undefined;
   }
 
-  #stopCapturing(): void {
+  #stopCapturing({ recording }: RecordedCapture): void {
+    recording.end();
     this.#capturing = undefined;
     this.#recorder.steps = undefined;
   }
@@ -388,11 +394,6 @@ export class WebGpuDevice implements Device {
   }
 
   #checkNotCapturing(what: string): void {
-    if (this.#capturing) throw new DeviceError(`${what}: not possible inside a capture; do it before or after.`);
-  }
-
-  #checkOwn(what: string, { allocation }: Storage): void {
-    if (allocation.device !== this) throw new DeviceError(`${what}: a storage belongs to another device.`);
-    if (allocation.references <= 0) throw new DeviceError(`${what}: a storage has been released already.`);
+    if (this.#capturing) throw new DeviceError(`${what} is not possible inside a capture; do it before or after.`);
   }
 }

@@ -1,5 +1,6 @@
 /** Opens the WebGPU device in Node (Dawn). */
 
+import { checkArithmetic } from '../variants.ts';
 import { acquireAdapter } from './adapter.node.ts';
 import { requestDevice } from './adapter.ts';
 import { WebGpuDevice } from './device.ts';
@@ -7,6 +8,7 @@ import type { OpenWebGpuOptions } from './options.ts';
 
 /** The WebGPU device of this machine. Throws DeviceError with one sentence when there is no adapter. */
 export async function openWebGpuDevice(options: OpenWebGpuOptions = {}): Promise<WebGpuDevice> {
+  checkArithmetic('openWebGpuDevice', options);
   const acquired = await acquireAdapter(options);
   return new WebGpuDevice(acquired, await requestDevice(acquired.adapter), options);
 }

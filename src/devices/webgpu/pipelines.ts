@@ -41,13 +41,22 @@ const COMPUTE_STAGE = 0x4;
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #report: (outcome: Promise<DeviceError | undefined>) => void;
+  readonly #beforeCompiling: (compiled: number) => void;
   readonly #pipelines = new Map<string, Pipeline>();
   readonly #layouts = new Map<string, { bindGroup: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
 
-  /** @param report takes what a compilation will turn out to have been, to be thrown at the next wait */
-  constructor(device: GPUDevice, report: (outcome: Promise<DeviceError | undefined>) => void) {
+  /**
+   * @param report takes what a compilation will turn out to have been, to be thrown at the next wait
+   * @param beforeCompiling see `AcquiredAdapter`
+   */
+  constructor(
+    device: GPUDevice,
+    report: (outcome: Promise<DeviceError | undefined>) => void,
+    beforeCompiling: (compiled: number) => void = () => {},
+  ) {
     this.#device = device;
     this.#report = report;
+    this.#beforeCompiling = beforeCompiling;
   }
 
   get size(): number {
@@ -62,6 +71,7 @@ export class PipelineCache {
   get(source: string, what: string): Pipeline {
     let pipeline = this.#pipelines.get(source);
     if (!pipeline) {
+      this.#beforeCompiling(this.#pipelines.size);
       pipeline = this.#compile(source, what);
       this.#pipelines.set(source, pipeline);
     }
@@ -88,7 +98,9 @@ export class PipelineCache {
         errors => {
           const error = errors.find(each => each !== null);
           if (!error) return undefined;
-          pipeline.failure = new DeviceError(`${what}: the WGSL source does not compile: ${tidy(error.message)}`);
+          pipeline.failure = new DeviceError(
+            `${what}: the WGSL source does not compile: ${withoutTrail(error.message)}`,
+          );
           return pipeline.failure;
         },
         () => undefined, // The device is lost, which is reported by itself.
@@ -116,7 +128,7 @@ export class PipelineCache {
   }
 }
 
-/** Dawn's message without the trailer that lists the calls it came through. */
-export function tidy(message: string): string {
+/** Dawn's message without its trail, the list of calls that the error came through. */
+export function withoutTrail(message: string): string {
   return message.replace(/\n\s*- While [\s\S]*$/, '').trim();
 }

@@ -125,7 +125,7 @@ export class PlanCache {
     for (const count of pass.workgroups) {
       if (!Number.isInteger(count) || count < 0 || count > maxComputeWorkgroupsPerDimension) {
         throw new DeviceError(
-          `${what}: a grid of ${formatShape(pass.workgroups)} workgroups; each must be within 0..${maxComputeWorkgroupsPerDimension}.`,
+          `${what}: the grid of ${formatShape(pass.workgroups)} workgroups has a size outside 0..${maxComputeWorkgroupsPerDimension}.`,
         );
       }
     }
@@ -183,7 +183,7 @@ function checkBindings(what: string, pass: WgslPass, { kinds }: Pipeline, plan: 
   const counts = { input: plan.inputs.length, output: plan.outputs.length, scratch: plan.scratch.length };
   if (bindings.length > MAX_STORAGE_BINDINGS) {
     throw new DeviceError(
-      `${what}: binds ${bindings.length} storage buffers; at most ${MAX_STORAGE_BINDINGS} are portable.`,
+      `${what}: the pass binds ${bindings.length} storage buffers, but some devices allow no more than ${MAX_STORAGE_BINDINGS}.`,
     );
   }
   if (kinds.length !== bindings.length + (pass.uniforms ? 1 : 0)) {

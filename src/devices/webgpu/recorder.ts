@@ -9,7 +9,7 @@ import type { Wait } from './adapter.ts';
 import type { Dispatch } from './bind-groups.ts';
 import type { PooledBuffer } from './buffers.ts';
 import type { Failures } from './failures.ts';
-import { tidy } from './pipelines.ts';
+import { withoutTrail } from './pipelines.ts';
 import { describePlan, type PreparedPlan } from './plans.ts';
 
 export interface BufferCopy {
@@ -164,7 +164,8 @@ export class Recorder {
     this.#device.queue.submit([encoder.finish()]);
     this.#failures.watch(
       this.#device.popErrorScope().then(
-        error => (error ? new DeviceError(`${describeBatch(plans())} failed: ${tidy(error.message)}`) : undefined),
+        error =>
+          error ? new DeviceError(`${describeBatch(plans())} failed: ${withoutTrail(error.message)}`) : undefined,
         () => undefined, // The device is lost, which is reported by itself.
       ),
     );

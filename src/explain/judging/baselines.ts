@@ -8,17 +8,26 @@ import type { Module } from '../../nn/index.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { type Attribution, DEFAULT_BATCH } from '../attribution.ts';
 import { explainedLogits } from '../evaluation.ts';
+import { keysOf } from '../image-keys.ts';
 import type { MethodContext, NamedMethod } from '../methods.ts';
 import { type HostImages, hostImages } from './images.ts';
 
 const STREAM = streamNamed('random-map');
 
-/** Uniform numbers in [0, 1) per pixel [N, H, W], from the seed and each image's position alone. */
-export function randomMaps({ count, height, width }: HostImages, seed = 0): Float64Array {
+/**
+ * Uniform numbers in [0, 1) per pixel [N, H, W], from the seed and each image's key alone, wherever it stands.
+ * @param given a key per image; default: of its values
+ */
+export function randomMaps(
+  { values: images, count, height, width }: HostImages,
+  seed = 0,
+  given?: ArrayLike<number>,
+): Float64Array {
+  const keys = keysOf(given, images, count);
   const pixels = height * width;
   const values = new Float64Array(count * pixels);
   for (let image = 0; image < count; image++) {
-    const random = new PhiloxStream(seed, STREAM, image);
+    const random = new PhiloxStream(seed, STREAM, keys[image]);
     for (let pixel = 0; pixel < pixels; pixel++) values[image * pixels + pixel] = random.uniform();
   }
   return values;
@@ -49,12 +58,19 @@ export function edgeMaps({ values, count, height, width, channels }: HostImages)
 }
 
 /** Maps made from the images alone, with the class and logit that the model gives them. */
-function pseudoMethod(name: string, draw: (host: HostImages, seed: number) => Float64Array): NamedMethod {
-  const run = async (model: Module, x: Tensor, { target, batchSize = DEFAULT_BATCH, seed = 0 }: MethodContext) => {
+function pseudoMethod(
+  name: string,
+  draw: (host: HostImages, seed: number, keys?: ArrayLike<number>) => Float64Array,
+): NamedMethod {
+  const run = async (
+    model: Module,
+    x: Tensor,
+    { target, batchSize = DEFAULT_BATCH, seed = 0, keys }: MethodContext,
+  ) => {
     const host = await hostImages(x);
     const explained = await explainedLogits(model, x, target, batchSize);
     const shape = [host.count, host.height, host.width];
-    return { method: name, values: draw(host, seed), shape, ...explained } satisfies Attribution;
+    return { method: name, values: draw(host, seed, keys), shape, ...explained } satisfies Attribution;
   };
   return { display: 'positive', run };
 }

@@ -8,6 +8,7 @@
 import { UsageError } from '../../devices/errors.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { DEFAULT_BATCH } from '../attribution.ts';
+import { imageKeys } from '../image-keys.ts';
 import {
   hostImages,
   type Judged,
@@ -79,8 +80,9 @@ async function pixelCurves(
   const onPixels = mapsOnPixels(maps, host);
   const predict = scoresOf(f);
   const judged = await judgedClasses(predict, host, target, batchSize);
+  const keys = imageKeys(host.values, host.count);
   const orders = Array.from({ length: host.count }, (_, image) =>
-    pixelOrder(onPixels.subarray(image * pixels, (image + 1) * pixels), seed, image),
+    pixelOrder(onPixels.subarray(image * pixels, (image + 1) * pixels), seed, keys[image]),
   );
   const points = Math.ceil(pixels / pixelsPerStep) + 1;
   const changed = Array.from({ length: points }, (_, point) => Math.min(point * pixelsPerStep, pixels));

@@ -37,8 +37,15 @@ export interface JudgingOptions {
 /** An attribution, or maps alone: [N, H, W, C], or [N, h, w] of any size (enlarged to the images where they are smaller). */
 export type JudgedMaps = Pick<Attribution, 'values' | 'shape'>;
 
-/** A method with everything but images and classes settled. */
-export type Explainer = (x: Tensor, target: Target) => Promise<Pick<Attribution, 'values' | 'shape' | 'target'>>;
+/**
+ * A method with everything but images and classes settled. `keys` are given where images are to be explained with the random
+ * numbers of others.
+ */
+export type Explainer = (
+  x: Tensor,
+  target: Target,
+  keys?: ArrayLike<number>,
+) => Promise<Pick<Attribution, 'values' | 'shape' | 'target'>>;
 
 /** Images [N, H, W, C] on the host. */
 export interface HostImages {
@@ -147,12 +154,18 @@ const TIES_STREAM = streamNamed('judging-ties');
 /**
  * The pixels of one map, the most important (largest) first; ties in a random order that depends on seed and image only.
  * @param map [H W]
+ * @param key whole number of the image (its place, or a key of its values)
+ * @throws UsageError for a value that is NaN, which has no place in an order
  */
-export function pixelOrder(map: ArrayLike<number>, seed: number, image: number): Uint32Array {
-  const random = new PhiloxStream(seed, TIES_STREAM, image);
+export function pixelOrder(map: ArrayLike<number>, seed: number, key: number): Uint32Array {
+  for (let pixel = 0; pixel < map.length; pixel++) {
+    if (Number.isNaN(map[pixel]))
+      throw new UsageError(`The map has no value (NaN) at pixel ${pixel}; it ranks nothing.`);
+  }
+  const random = new PhiloxStream(seed, TIES_STREAM, key);
   const lot = Uint32Array.from({ length: map.length }, () => random.nextUint32());
   const order = Uint32Array.from({ length: map.length }, (_, pixel) => pixel);
-  return order.sort((a, b) => map[b] - map[a] || lot[a] - lot[b] || a - b);
+  return order.sort((a, b) => (map[a] === map[b] ? lot[a] - lot[b] || a - b : map[b] > map[a] ? 1 : -1));
 }
 
 /** Positions of an image that the garment covers: any channel above zero. */

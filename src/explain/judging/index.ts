@@ -6,7 +6,14 @@ export * from './deletion-insertion.ts';
 export { type Explainer, type Judged, type JudgedMaps, type JudgingOptions, pixelOrder } from './images.ts';
 export * from './infidelity.ts';
 export * from './judge.ts';
-export type { Estimate, JudgedMeasure, JudgedMethod, Judgement, MethodScore } from './judgement.ts';
+export {
+  type Estimate,
+  intervalText,
+  type JudgedMeasure,
+  type JudgedMethod,
+  type Judgement,
+  type MethodScore,
+} from './judgement.ts';
 export * from './measures.ts';
 export { withRestoredModel } from './model-state.ts';
 export {

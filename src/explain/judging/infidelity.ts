@@ -12,6 +12,7 @@ import { PhiloxStream, streamNamed } from '../../kernels/random/philox.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { DEFAULT_BATCH, type Explainable, type FloatArray } from '../attribution.ts';
 import { evaluate } from '../evaluation.ts';
+import { imageKeys, keyOf } from '../image-keys.ts';
 import {
   type HostImages,
   hostImages,
@@ -67,7 +68,8 @@ export async function infidelities(
   if (!Number.isInteger(samples) || samples < 2) {
     throw new UsageError(`Infidelity needs at least 2 disturbances per image, not ${samples}.`);
   }
-  if (!(noise > 0)) throw new UsageError(`The noise of infidelity is a standard deviation above 0, not ${noise}.`);
+  if (!(noise > 0 && Number.isFinite(noise)))
+    throw new UsageError(`The noise of infidelity is a standard deviation above 0, not ${noise}.`);
   const host = await hostImages(x);
   const size = host.values.length / host.count;
   const phi = methods.map(maps => mapsOnValues(maps, host));
@@ -75,6 +77,7 @@ export async function infidelities(
   const judged = await judgedClasses(predict, host, target, batchSize);
   // I . phi of every method and disturbance, noted while the disturbances are made: none of them is kept.
   const products = methods.map(() => new Float64Array(host.count * samples));
+  const keys = imageKeys(host.values, host.count);
   const disturbance = new Float64Array(size);
   const scores = await scoreCopies(predict, host, judged, {
     count: host.count * samples,
@@ -82,7 +85,7 @@ export async function infidelities(
     imageOf: copy => Math.floor(copy / samples),
     alter(copy, into, offset) {
       const image = Math.floor(copy / samples);
-      const random = new PhiloxStream(seed, STREAM, copy);
+      const random = new PhiloxStream(seed, STREAM, keyOf(keys[image], copy % samples));
       for (let k = 0; k < size; k++) {
         disturbance[k] = noise * random.normal();
         into[offset + k] -= disturbance[k];

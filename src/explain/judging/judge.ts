@@ -7,9 +7,11 @@ import { UsageError } from '../../devices/errors.ts';
 import type { Module } from '../../nn/index.ts';
 import { tidy } from '../../tensor/lifetime.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { checkBootstrap } from '../../train/comparison.ts';
 import { type Attribution, type CompleteAttribution, DEFAULT_BATCH } from '../attribution.ts';
 import { imageRows } from '../evaluation.ts';
 import { METHOD_NAMES, type MethodContext, methodNamed, type NamedMethod } from '../methods.ts';
+import { checkCount } from '../player-attribution.ts';
 import { agreementMatrix } from './agreement-matrix.ts';
 import { BASELINE_METHODS, RANDOM_MAP } from './baselines.ts';
 import { deletion, insertion } from './deletion-insertion.ts';
@@ -59,8 +61,8 @@ export interface JudgeOptions extends MethodContext {
   readonly signal?: AbortSignal;
 }
 
-/** Everything that the measures share. */
-interface Court {
+/** What every measure is given. */
+interface MeasureInputs {
   readonly model: Module;
   readonly x: Tensor;
   readonly options: JudgeOptions;
@@ -82,6 +84,7 @@ interface Court {
 export async function judgeMethods(model: Module, x: Tensor, options: JudgeOptions): Promise<Judgement> {
   const { seed = 0, signal, resamples = 1000, onProgress = () => {} } = options;
   const measures = wantedMeasures(options);
+  checkCounts(options);
   const names = [...new Set([...options.methods, RANDOM_MAP])];
   for (const name of names) judgedMethodNamed(name);
   const count = options.costlyImages ?? x.shape[0];
@@ -101,7 +104,7 @@ export async function judgeMethods(model: Module, x: Tensor, options: JudgeOptio
   const agreement = await agreementMatrix(x, attributions);
   const few = tidy(() => imageRows(x, 0, Math.min(count, x.shape[0])));
   const { target } = attributions[0];
-  const court = { model, x, options, names, attributions, few, target, fewTargets: target.slice(0, few.shape[0]) };
+  const inputs = { model, x, options, names, attributions, few, target, fewTargets: target.slice(0, few.shape[0]) };
   const judged: JudgedMeasure[] = [];
   const note = (name: MeasureName, scores: RawScores): void => {
     if (!measures.includes(name)) return;
@@ -114,7 +117,7 @@ export async function judgeMethods(model: Module, x: Tensor, options: JudgeOptio
       if (judged.some(done => done.name === name)) continue;
       signal?.throwIfAborted();
       if (name === 'randomisation' || name === 'randomisation-absolute') {
-        const stages = await randomised(court);
+        const stages = await randomised(inputs);
         note(
           'randomisation',
           stages.map(of => of.at(-1)!.signed),
@@ -124,9 +127,9 @@ export async function judgeMethods(model: Module, x: Tensor, options: JudgeOptio
           stages.map(of => of.at(-1)!.absolute),
         );
       } else if (name === 'cue') {
-        cue = await cued(court);
+        cue = await cued(inputs);
         note('cue', cue.shares);
-      } else note(name, await SIMPLE[name](court));
+      } else note(name, await SIMPLE[name](inputs));
     }
   } catch (error) {
     if (!signal?.aborted) throw error;
@@ -154,39 +157,47 @@ function wantedMeasures({ measures, training }: JudgeOptions): MeasureName[] {
   return [...new Set(wanted)];
 }
 
+/** What would otherwise be noticed after the maps are made. */
+function checkCounts({ resamples, sensitivitySamples, infidelitySamples, cueSteps }: JudgeOptions): void {
+  checkBootstrap({ resamples });
+  if (sensitivitySamples !== undefined) checkCount(sensitivitySamples, 1, 'sensitivitySamples');
+  if (infidelitySamples !== undefined) checkCount(infidelitySamples, 2, 'infidelitySamples');
+  if (cueSteps !== undefined) checkCount(cueSteps, 1, 'cueSteps');
+}
+
 function contextOf({ background, layer, segments, seed, batchSize, target }: JudgeOptions): MethodContext {
   return { background, layer, segments, seed, batchSize, target };
 }
 
 /** One of the methods, to be called again; says what it is doing, and stops when it should. */
-function explainerOf(name: string, what: string, { model, options }: Court): Explainer {
-  return (images, target) => {
+function explainerOf(name: string, what: string, { model, options }: MeasureInputs): Explainer {
+  return (images, target, keys) => {
     options.signal?.throwIfAborted();
     options.onProgress?.(`${what}: ${name}`);
-    return judgedMethodNamed(name).run(model, images, { ...contextOf(options), target });
+    return judgedMethodNamed(name).run(model, images, { ...contextOf(options), target, keys });
   };
 }
 
 type SimpleMeasure = Exclude<MeasureName, 'randomisation' | 'randomisation-absolute' | 'cue'>;
 
-const SIMPLE: Readonly<Record<SimpleMeasure, (court: Court) => Promise<RawScores>>> = {
-  deletion: court =>
-    perMethod(court, 'deletion', async (f, x, maps, options) => (await deletion(f, x, maps, options)).auc),
-  insertion: court =>
-    perMethod(court, 'insertion', async (f, x, maps, options) => (await insertion(f, x, maps, options)).auc),
-  road: court => perMethod(court, 'road', async (f, x, maps, options) => (await road(f, x, maps, options)).combined),
+const SIMPLE: Readonly<Record<SimpleMeasure, (inputs: MeasureInputs) => Promise<RawScores>>> = {
+  deletion: inputs =>
+    perMethod(inputs, 'deletion', async (f, x, maps, options) => (await deletion(f, x, maps, options)).auc),
+  insertion: inputs =>
+    perMethod(inputs, 'insertion', async (f, x, maps, options) => (await insertion(f, x, maps, options)).auc),
+  road: inputs => perMethod(inputs, 'road', async (f, x, maps, options) => (await road(f, x, maps, options)).combined),
   async infidelity({ model, x, attributions, target, options }) {
     const { seed, batchSize, infidelitySamples: samples, onProgress } = options;
     onProgress?.('infidelity');
     const found = await infidelities(model, x, attributions, { target, seed, batchSize, samples });
     return found.map(({ infidelity }) => infidelity);
   },
-  async sensitivity(court) {
-    const { names, few, fewTargets, options } = court;
+  async sensitivity(inputs) {
+    const { names, few, fewTargets, options } = inputs;
     const { seed, sensitivitySamples: samples } = options;
     const found: Float64Array[] = [];
     for (const name of names) {
-      const explain = explainerOf(name, 'sensitivity', court);
+      const explain = explainerOf(name, 'sensitivity', inputs);
       found.push(await sensitivityMax(explain, few, { target: fewTargets, seed, samples }));
     }
     return found;
@@ -198,7 +209,7 @@ const SIMPLE: Readonly<Record<SimpleMeasure, (court: Court) => Promise<RawScores
 };
 
 async function perMethod(
-  { model, x, names, attributions, target, options }: Court,
+  { model, x, names, attributions, target, options }: MeasureInputs,
   what: string,
   measure: (
     f: Module,
@@ -217,22 +228,27 @@ async function perMethod(
   return found;
 }
 
-function randomised(court: Court) {
-  const { model, few, fewTargets, names, options } = court;
+function randomised(inputs: MeasureInputs) {
+  const { model, few, fewTargets, names, options } = inputs;
   const { seed, batchSize, training } = options;
-  const explainers = names.map(name => explainerOf(name, 'randomised network', court));
+  const explainers = names.map(name => explainerOf(name, 'randomised network', inputs));
   return parameterRandomisation(model, few, explainers, { target: fewTargets, calibration: training, seed, batchSize });
 }
 
-function cued(court: Court): Promise<PlantedCue> {
-  const { model, few, names, options } = court;
+function cued(inputs: MeasureInputs): Promise<PlantedCue> {
+  const { model, few, names, options } = inputs;
   const { background, training, seed, batchSize = DEFAULT_BATCH, signal, cueSteps: steps, onProgress } = options;
   const explainers = names.map((name): Parameters<typeof plantedCue>[2][number] => (images, target, stamped) => {
     onProgress?.(`planted cue: ${name}`);
     return judgedMethodNamed(name).run(model, images, { ...contextOf(options), target, background: stamped });
   });
   return plantedCue(model, few, explainers, {
-    ...{ training: training!, background, seed, batchSize, signal, steps },
+    training: training!,
+    background,
+    seed,
+    batchSize,
+    signal,
+    steps,
     onProgress: (what, done, total) => onProgress?.(`planted cue: ${what}, ${done} of ${total}`),
   });
 }

@@ -1,19 +1,26 @@
 /**
  * The verdict: methods by measures, every figure with an interval that says how much of it is the choice of images. Methods
- * are compared on the same images, so differences are taken image by image before anything is averaged (paired bootstrap).
+ * are compared on the same images, so differences are taken image by image before anything is averaged.
  * Everything here is plain JSON; a score that does not exist for an image (a constant map has no rank correlation) is null
  * and left out of means.
  */
-import { type BootstrapOptions, pairedBootstrap } from '../../train/comparison.ts';
+import { type BootstrapOptions, FEWEST_FOR_INTERVAL, pairedBootstrap } from '../../train/comparison.ts';
 import { EXEMPT, type Measure, type MeasureName, measureNamed } from './measures.ts';
 
-/** A mean over images with its 95 % bootstrap interval. */
+/** A mean over images with its 95 % interval (see `pairedBootstrap`); both ends null where there is none. */
 export interface Estimate {
   readonly mean: number;
-  readonly low: number;
-  readonly high: number;
+  readonly low: number | null;
+  readonly high: number | null;
   /** Images that the score exists for. */
   readonly images: number;
+  /** Why there is no interval. */
+  readonly reason?: string;
+}
+
+/** `low to high`, or why there is no interval. */
+export function intervalText({ low, high, reason }: Estimate, format: (value: number) => string): string {
+  return low === null || high === null ? `no interval: ${reason ?? 'not known'}` : `${format(low)} to ${format(high)}`;
 }
 
 export interface MethodScore {
@@ -23,7 +30,10 @@ export interface MethodScore {
   readonly estimate: Estimate | null;
   /** The method less the random map, on the images that both have a score for. */
   readonly versusRandom: Estimate | null;
-  /** The best of the methods (baselines do not compete), or not distinguishable from it: `tied`. */
+  /**
+   * The best of the methods (baselines do not compete), or not to be told from it: `tied`, as every other method is where
+   * there are too few images for an interval of the difference.
+   */
   readonly rank: 'best' | 'tied' | null;
   /** Why this measure says nothing about this method. */
   readonly exempt?: string;
@@ -90,7 +100,11 @@ export function judgedMeasure(
     const [mine, its] =
       measure.better === 'zero' ? [magnitudes(scores[m]!), magnitudes(scores[best]!)] : [scores[m]!, scores[best]!];
     const difference = estimate(mine, its, options);
-    return difference && difference.low <= 0 && difference.high >= 0 ? 'tied' : null;
+    if (!difference) return null;
+    const { low, high, mean, images } = difference;
+    // Without an interval, a difference that is the same for all of five images or more is one; fewer tell nothing.
+    const isTied = low === null || high === null ? mean === 0 || images < FEWEST_FOR_INTERVAL : low <= 0 && high >= 0;
+    return isTied ? 'tied' : null;
   };
   return {
     name,
@@ -122,16 +136,12 @@ function estimate(
     ([other, score]) => Number.isFinite(other) && Number.isFinite(score),
   );
   if (pairs.length === 0) return null;
-  const {
-    estimate: mean,
-    low,
-    high,
-  } = pairedBootstrap(
+  const { estimate, low, high, reason } = pairedBootstrap(
     pairs.map(([other]) => other),
     pairs.map(([, score]) => score),
     options,
   );
-  return { mean, low, high, images: pairs.length };
+  return { mean: estimate, low, high, images: pairs.length, ...(reason !== undefined && { reason }) };
 }
 
 /** Six digits are more than a score deserves; null stands for what is no number. */

@@ -48,6 +48,9 @@ export function drawCue(classes: number, { size = 8, at: [top, left] = [0, 0], s
   if (!Number.isInteger(size / CELL) || size < 2 * CELL) {
     throw new UsageError(`A cue must be an even number of pixels wide, at least ${2 * CELL}, not ${size}.`);
   }
+  if (!(Number.isInteger(top) && Number.isInteger(left))) {
+    throw new UsageError(`A cue begins at a whole row and column, not at ${top}, ${left}.`);
+  }
   const side = size / CELL;
   const cells = side ** 2;
   const drawn: Uint8Array[] = [];

@@ -8,6 +8,7 @@ import { UsageError } from '../../devices/errors.ts';
 import { PhiloxStream, streamNamed } from '../../kernels/random/philox.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { DEFAULT_BATCH } from '../attribution.ts';
+import { imageKeys } from '../image-keys.ts';
 import {
   hostImages,
   type Judged,
@@ -53,7 +54,8 @@ export async function road(f: Judged, x: Tensor, maps: JudgedMaps, options: Road
   if (percentiles.length === 0 || percentiles.some(percentile => !(percentile > 0 && percentile < 100))) {
     throw new UsageError(`ROAD removes more than 0 and less than 100 per cent of the pixels, not ${percentiles}.`);
   }
-  if (!(noise >= 0)) throw new UsageError(`The noise of ROAD is a standard deviation, not ${noise}.`);
+  if (!(noise >= 0 && Number.isFinite(noise)))
+    throw new UsageError(`The noise of ROAD must be a finite standard deviation of at least 0, not ${noise}.`);
   const host = await hostImages(x);
   const pixels = host.height * host.width;
   const size = pixels * host.channels;
@@ -61,6 +63,7 @@ export async function road(f: Judged, x: Tensor, maps: JudgedMaps, options: Road
   const predict = scoresOf(f);
   const judged = await judgedClasses(predict, host, target, batchSize);
   const neighbourhood = new Neighbourhood(host.height, host.width);
+  const keys = imageKeys(host.values, host.count);
   const each = 2 * percentiles.length;
   const imageOf = (copy: number): number => Math.floor(copy / each);
   let prepared = -1;
@@ -72,9 +75,9 @@ export async function road(f: Judged, x: Tensor, maps: JudgedMaps, options: Road
     order = pixelOrder(
       onPixels.subarray(image * pixels, (image + 1) * pixels),
       seed,
-      image,
+      keys[image],
     ) as Uint32Array<ArrayBuffer>;
-    const random = new PhiloxStream(seed, NOISE_STREAM, image);
+    const random = new PhiloxStream(seed, NOISE_STREAM, keys[image]);
     added = Float64Array.from({ length: size }, () => noise * random.normal());
   };
   const scores = await scoreCopies(predict, host, judged, {

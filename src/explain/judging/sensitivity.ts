@@ -11,6 +11,7 @@ import { PhiloxStream, streamNamed } from '../../kernels/random/philox.ts';
 import { tensor } from '../../tensor/creation.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Target } from '../attribution.ts';
+import { imageKeys, keyOf } from '../image-keys.ts';
 import { type Explainer, hostImages } from './images.ts';
 
 export interface SensitivityOptions {
@@ -29,7 +30,8 @@ const STREAM = streamNamed('sensitivity');
 /**
  * The largest relative change of each image's map, max ||phi(x + d) - phi(x)|| / ||phi(x)||, over d uniform in
  * [-radius, radius] per value: smaller is better. A map that is zero everywhere and stays so scores 0; one that does not
- * stay so has no relative change and gets NaN.
+ * stay so has no relative change and gets NaN. A method that samples gets the clean image's keys throughout: what its map changes
+ * by is then the image, not the sample.
  *
  * @param explain the method
  * @param x images [N, H, W, C]
@@ -41,7 +43,8 @@ export async function sensitivityMax(
   options: SensitivityOptions = {},
 ): Promise<Float64Array> {
   const { target = 'predicted', radius = 0.02, samples = 10, seed = 0, onProgress } = options;
-  if (!(radius > 0)) throw new UsageError(`The radius of sensitivity must be above 0, not ${radius}.`);
+  if (!(radius > 0 && Number.isFinite(radius)))
+    throw new UsageError(`The radius of sensitivity must be a number above 0, not ${radius}.`);
   if (!Number.isInteger(samples) || samples < 1) {
     throw new UsageError(`Sensitivity needs at least 1 disturbed copy, not ${samples}.`);
   }
@@ -50,12 +53,17 @@ export async function sensitivityMax(
   const size = clean.values.length / host.count;
   const norms = distances(clean.values, undefined, size);
   const largest = new Float64Array(host.count);
+  const keys = imageKeys(host.values, host.count);
   for (let sample = 0; sample < samples; sample++) {
-    const random = new PhiloxStream(seed, STREAM, sample);
-    const values = Float64Array.from(host.values, value => value + radius * (2 * random.uniform() - 1));
+    const randoms = Array.from(keys, key => new PhiloxStream(seed, STREAM, keyOf(key, sample)));
+    const each = host.values.length / host.count;
+    const values = Float64Array.from(
+      host.values,
+      (value, k) => value + radius * (2 * randoms[Math.floor(k / each)].uniform() - 1),
+    );
     const disturbed = tensor(values, x.shape, { device: x.device });
     try {
-      const { values, shape } = await explain(disturbed, clean.target);
+      const { values, shape } = await explain(disturbed, clean.target, keys);
       if (!sameShape(shape, clean.shape)) throw new ShapeError('The method gave maps of another size the second time.');
       distances(values, clean.values, size).forEach((distance, image) => {
         largest[image] = Math.max(largest[image], distance);

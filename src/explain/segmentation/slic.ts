@@ -47,7 +47,9 @@ export function slic(image: ImageValues, options: SlicOptions = {}): Segments {
   if (!(Number.isInteger(iterations) && iterations >= 1))
     throw new UsageError(`SLIC needs a whole number of iterations of at least 1, not ${iterations}.`);
   if (!(sizes[0] >= 0 && sizes[0] <= 1 && sizes[1] >= 1))
-    throw new UsageError(`The sizes of segments lie around the expected one; ${sizes.join(' to ')} times it does not.`);
+    throw new UsageError(
+      `The sizes of segments must be from 0 to 1 and at least 1 times the expected one, not ${sizes.join(' and ')}.`,
+    );
   const [height, width, channels = 1] = image.shape;
   const colors = scaledColors(image);
   const grid = gridFor(segments, [height, width]);

@@ -7,7 +7,7 @@
  * The last two terms are what is left when g loses its parts along the constant vector and along xhat: a change of x in
  * those two directions is undone by the normalisation.
  */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import type { FusedActivation } from '../matmul/matmul.ts';
 import {
@@ -19,8 +19,8 @@ import {
 } from './batchnorm.ts';
 
 export function batchNormTrainReference(
-  [x, gamma, beta, residual]: readonly NumberArray[],
-  [y, mean, inverseStd, runningMean, runningVariance]: readonly NumberArray[],
+  [x, gamma, beta, residual]: readonly TypedArray[],
+  [y, mean, inverseStd, runningMean, runningVariance]: readonly TypedArray[],
   specs: readonly Spec[],
   { epsilon, momentum, activation }: BatchNormTrainParams,
 ): void {
@@ -33,15 +33,15 @@ export function batchNormTrainReference(
     for (let row = 0; row < count; row++) squares += (x[row * channels + c] - mean[c]) ** 2;
     inverseStd[c] = 1 / Math.sqrt(squares / count + epsilon);
     normalize(x, residual, y, channels, c, mean[c], inverseStd[c], gamma[c], beta[c], activation);
-    const unbiased = squares / Math.max(count - 1, 1);
+    const unbiased = squares / (count - 1);
     runningMean[c] = (1 - momentum) * runningMean[c] + momentum * mean[c];
     runningVariance[c] = (1 - momentum) * runningVariance[c] + momentum * unbiased;
   }
 }
 
 export function batchNormEvalReference(
-  [x, gamma, beta, runningMean, runningVariance, residual]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x, gamma, beta, runningMean, runningVariance, residual]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   specs: readonly Spec[],
   { epsilon, activation }: BatchNormEvalParams,
 ): void {
@@ -54,9 +54,9 @@ export function batchNormEvalReference(
 
 /** One channel of y. */
 function normalize(
-  x: NumberArray,
-  residual: NumberArray | undefined,
-  y: NumberArray,
+  x: TypedArray,
+  residual: TypedArray | undefined,
+  y: TypedArray,
   channels: number,
   c: number,
   mean: number,
@@ -72,8 +72,8 @@ function normalize(
 }
 
 export function batchNormTrainGradientReference(
-  [x, y, dy, gamma, mean, inverseStd]: readonly NumberArray[],
-  [dx, dgamma, dbeta, dresidual]: readonly NumberArray[],
+  [x, y, dy, gamma, mean, inverseStd]: readonly TypedArray[],
+  [dx, dgamma, dbeta, dresidual]: readonly TypedArray[],
   specs: readonly Spec[],
   { activation }: BatchNormTrainGradientParams,
 ): void {
@@ -92,8 +92,8 @@ export function batchNormTrainGradientReference(
 }
 
 export function batchNormEvalGradientReference(
-  [x, y, dy, gamma, runningMean, runningVariance]: readonly NumberArray[],
-  [dx, dgamma, dbeta, dresidual]: readonly NumberArray[],
+  [x, y, dy, gamma, runningMean, runningVariance]: readonly TypedArray[],
+  [dx, dgamma, dbeta, dresidual]: readonly TypedArray[],
   specs: readonly Spec[],
   { activation, epsilon }: BatchNormEvalGradientParams,
 ): void {
@@ -110,10 +110,10 @@ export function batchNormEvalGradientReference(
 
 /** Sum of g and of g xhat over one channel; writes g into `dresidual` where there is one. */
 function gradientSums(
-  x: NumberArray,
-  y: NumberArray,
-  dy: NumberArray,
-  dresidual: NumberArray | undefined,
+  x: TypedArray,
+  y: TypedArray,
+  dy: TypedArray,
+  dresidual: TypedArray | undefined,
   channels: number,
   c: number,
   mean: number,

@@ -6,6 +6,7 @@
  *
  *     y = act(gamma (x - mean) inverseStd + beta [+ residual]),   inverseStd = 1 / sqrt(variance + epsilon)
  */
+import { fraction, nonNegative } from '../../devices/checks.ts';
 import { DTypeError, ShapeError } from '../../devices/errors.ts';
 import type { Cost, KernelDefinition, Spec } from '../../devices/kernel.ts';
 import { formatShape, sameShape, sizeOf } from '../../devices/shape.ts';
@@ -48,8 +49,7 @@ export function batchNormSizes([x]: readonly Spec[]): BatchNormSizes {
 
 /** Checks x [..., C], `images` of the same shape and `vectors` of shape [C]. */
 function check(what: string, inputs: readonly Spec[], images: readonly number[], vectors: readonly number[]): void {
-  for (const { dtype } of inputs)
-    if (dtype !== 'float32') throw new DTypeError(`${what}: float32 wanted, got ${dtype}.`);
+  for (const { dtype } of inputs) if (dtype !== 'float32') throw new DTypeError(`${what} takes float32, not ${dtype}.`);
   const x = inputs[0].shape;
   if (x.length < 2) throw new ShapeError(`${what}: x ${formatShape(x)} must be [..., C] of rank 2 or more.`);
   const channels = x[x.length - 1];
@@ -76,6 +76,20 @@ function checkCount(what: string, inputs: readonly Spec[]): void {
   }
 }
 
+/**
+ * One value has no variance: its output would be beta whatever it is, and the running variance would decay to 0. PyTorch
+ * refuses it too.
+ */
+function checkVariance(what: string, inputs: readonly Spec[]): void {
+  const { channels, count } = batchNormSizes(inputs);
+  if (count === 1 && channels > 0) {
+    throw new ShapeError(
+      `${what}: training needs more than 1 value per channel, and x ${formatShape(inputs[0].shape)} has 1; ` +
+        'give it a larger batch, or normalise with the running statistics (evaluation mode).',
+    );
+  }
+}
+
 const floats = (...shapes: (readonly number[])[]): Spec[] =>
   shapes.map(shape => ({ shape: [...shape], dtype: 'float32' }));
 
@@ -86,15 +100,19 @@ function cost(inputs: readonly Spec[], outputs: readonly Spec[], flopsPerValue: 
 
 /**
  * Inputs [x, gamma, beta] or [x, gamma, beta, residual]; outputs [y, mean, inverseStd, runningMean, runningVariance],
- * the last two updated in place. The batch's variance is the biased one, the running variance takes the unbiased one
- * (biased for a single value), as in PyTorch. A non-finite value makes its channel's running statistics non-finite.
+ * the last two updated in place. The batch's variance is the biased one, the running variance takes the unbiased one, as
+ * in PyTorch; a channel of one value has none and is a ShapeError. A non-finite value makes its channel's running
+ * statistics non-finite.
  */
 export const batchNormTrainDefinition: KernelDefinition<BatchNormTrainParams> = {
   name: 'batchNormTrain',
   updates: [3, 4],
-  infer(inputs): Spec[] {
+  infer(inputs, { epsilon, momentum }): Spec[] {
+    nonNegative('batchNormTrain', 'epsilon', epsilon);
+    fraction('batchNormTrain', 'momentum', momentum);
     check('batchNormTrain', inputs, inputs.length > 3 ? [3] : [], [1, 2]);
     checkCount('batchNormTrain', inputs);
+    checkVariance('batchNormTrain', inputs);
     const vector = inputs[1].shape;
     return floats(inputs[0].shape, vector, vector, vector, vector);
   },
@@ -106,7 +124,8 @@ export const batchNormTrainDefinition: KernelDefinition<BatchNormTrainParams> = 
 /** Inputs [x, gamma, beta, runningMean, runningVariance] or those and a residual; output [y]. */
 export const batchNormEvalDefinition: KernelDefinition<BatchNormEvalParams> = {
   name: 'batchNormEval',
-  infer(inputs): Spec[] {
+  infer(inputs, { epsilon }): Spec[] {
+    nonNegative('batchNormEval', 'epsilon', epsilon);
     check('batchNormEval', inputs, inputs.length > 5 ? [5] : [], [1, 2, 3, 4]);
     return floats(inputs[0].shape);
   },

@@ -8,6 +8,7 @@ import type {
   BatchNormTrainParams,
 } from './batchnorm.ts';
 import { trainFloat64 } from './float64.wasm.ts';
+import { evalGradientFloat64, evaluateFloat64, trainGradientFloat64 } from './float64-gradient.wasm.ts';
 import { evalTableProgram, finishStatisticsProgram, normalizeProgram, statisticsProgram } from './forward.wasm.ts';
 import {
   finishGradientProgram,
@@ -18,7 +19,7 @@ import {
 } from './gradient.wasm.ts';
 import { elementwiseTasks, grainOf, type RowLayout, rowLayout } from './rows.wasm.ts';
 
-const tailBytes = (layout: RowLayout): number => layout.tailRows * layout.channels;
+const tailValues = (layout: RowLayout): number => layout.tailRows * layout.channels;
 
 function normalizePass(
   layout: RowLayout,
@@ -31,7 +32,7 @@ function normalizePass(
     entry: 'run',
     tasks,
     grain,
-    args: [input(0), residual ?? 0, output(0), table, layout.rows, tailBytes(layout)],
+    args: [input(0), residual ?? 0, output(0), table, layout.rows, tailValues(layout)],
   };
 }
 
@@ -157,7 +158,7 @@ const trainGradient: WasmVariant<BatchNormTrainGradientParams> = {
       entry: 'run',
       tasks,
       grain,
-      args: [input(0), g, output(0), table, layout.rows, tailBytes(layout)],
+      args: [input(0), g, output(0), table, layout.rows, tailValues(layout)],
     });
     return { passes, scratch: arrays };
   },
@@ -174,6 +175,6 @@ const evalGradient: WasmVariant<BatchNormEvalGradientParams> = {
 };
 
 export const batchNormTrainWasm = [trainFloat64, train];
-export const batchNormEvalWasm = [evaluate];
-export const batchNormTrainGradientWasm = [trainGradient];
-export const batchNormEvalGradientWasm = [evalGradient];
+export const batchNormEvalWasm = [evaluateFloat64, evaluate];
+export const batchNormTrainGradientWasm = [trainGradientFloat64, trainGradient];
+export const batchNormEvalGradientWasm = [evalGradientFloat64, evalGradient];

@@ -23,7 +23,14 @@ import {
   type BatchNormTrainParams,
   batchNormSizes,
 } from './batchnorm.ts';
-import { finishPairsSource, normalizePairsSource, pairSumsSource } from './pairs.wgsl.ts';
+import {
+  finishGradientPairsSource,
+  finishPairsSource,
+  gradientPairSumsSource,
+  inputGradientPairsSource,
+  normalizePairsSource,
+  pairSumsSource,
+} from './pairs.wgsl.ts';
 import {
   finishGradientSource,
   finishStatisticsSource,
@@ -170,7 +177,7 @@ const trainPairs: WgslVariant<BatchNormTrainParams> = {
           workgroups: [columnGroups(layout), 1, 1],
         },
         elementwisePass(layout, {
-          source: vector => normalizePairsSource({ vector, residual, relu: activation === 'relu' }),
+          source: vector => normalizePairsSource({ vector, residual, relu: activation === 'relu', fixed: false }),
           bindings: present(input(0), residual && input(3), output(0), input(2), table),
         }),
       ],
@@ -249,7 +256,80 @@ const evalGradient: WgslVariant<BatchNormEvalGradientParams> = {
   },
 };
 
+/** Arrays of that many numbers per channel. */
+const perChannel = ({ columns, vector }: Layout, count: number): Spec => ({
+  shape: [count, columns * (vector ? 4 : 1)],
+  dtype: 'float32',
+});
+
+const HIGHEST = { name: 'pairs', precision: 'highest', applies: () => true } as const;
+
+const evaluatePairs: WgslVariant<BatchNormEvalParams> = {
+  ...HIGHEST,
+  plan(specs, { epsilon, activation }, adapter) {
+    const residual = specs.length > 5;
+    return {
+      passes: [
+        elementwisePass(layoutOf(specs, adapter), {
+          source: vector => normalizePairsSource({ vector, residual, relu: activation === 'relu', fixed: true }),
+          bindings: present(input(0), residual && input(5), output(0), input(2), input(1), input(3), input(4)),
+          numbers: [f32Bits(epsilon)],
+        }),
+      ],
+    };
+  },
+};
+
+/** As `gradientPlan`, in pairs; dx is made of y and dy again. */
+function pairGradientPlan(
+  specs: readonly Spec[],
+  { relu, residual, epsilon }: { relu: boolean; residual: boolean; epsilon: number | undefined },
+  adapter: WebGpuAdapterInfo,
+) {
+  const layout = layoutOf(specs, adapter);
+  const { count, columns, chunks, chunkRows } = layout;
+  const [x, y, dy, gamma, mean, spread] = specs.map((_, index) => input(index));
+  const [dx, dgamma, dbeta, dresidual] = [0, 1, 2, 3].map(output);
+  const [partials, table] = [scratch(0), scratch(1)];
+  const fixed = epsilon !== undefined;
+  const passes: WgslPass[] = [
+    {
+      source: gradientPairSumsSource(layout, { relu, residual }),
+      bindings: present(x, dy, mean, partials, relu && y, residual && dresidual),
+      uniforms: uniforms([count, columns, chunkRows]),
+      workgroups: [columnGroups(layout), Math.max(1, chunks), 1],
+    },
+    {
+      source: finishGradientPairsSource(layout, fixed),
+      bindings: [partials, gamma, spread, dgamma, dbeta, table],
+      uniforms: uniforms([count, columns, chunks, f32Bits(epsilon ?? 0)]),
+      workgroups: [columnGroups(layout), 1, 1],
+    },
+  ];
+  if (count > 0) {
+    passes.push(
+      elementwisePass(layout, {
+        source: vector => inputGradientPairsSource({ vector, relu, fixed }),
+        bindings: present(dy, dx, table, !fixed && x, !fixed && mean, relu && y),
+      }),
+    );
+  }
+  return { passes, scratch: [perChannel(layout, 4 * Math.max(1, chunks)), perChannel(layout, 6)] };
+}
+
+const trainGradientPairs: WgslVariant<BatchNormTrainGradientParams> = {
+  ...HIGHEST,
+  plan: (specs, { activation, residual }, adapter) =>
+    pairGradientPlan(specs, { relu: activation === 'relu', residual, epsilon: undefined }, adapter),
+};
+
+const evalGradientPairs: WgslVariant<BatchNormEvalGradientParams> = {
+  ...HIGHEST,
+  plan: (specs, { activation, residual, epsilon }, adapter) =>
+    pairGradientPlan(specs, { relu: activation === 'relu', residual, epsilon }, adapter),
+};
+
 export const batchNormTrainWgsl = [trainPairs, train];
-export const batchNormEvalWgsl = [evaluate];
-export const batchNormTrainGradientWgsl = [trainGradient];
-export const batchNormEvalGradientWgsl = [evalGradient];
+export const batchNormEvalWgsl = [evaluatePairs, evaluate];
+export const batchNormTrainGradientWgsl = [trainGradientPairs, trainGradient];
+export const batchNormEvalGradientWgsl = [evalGradientPairs, evalGradient];

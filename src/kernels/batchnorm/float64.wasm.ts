@@ -15,7 +15,7 @@ import {
   type WasmProgram,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
-import { both, demote, type Pair, promote } from '../float64.wasm.ts';
+import { both, demote, type F64x4, promote } from '../float64.wasm.ts';
 import { type BatchNormTrainParams, batchNormSizes } from './batchnorm.ts';
 import { grainOf, smaller } from './rows.wasm.ts';
 
@@ -23,22 +23,24 @@ import { grainOf, smaller } from './rows.wasm.ts';
  * A vector of channels: four, or one where C is no multiple of four. Then the other lanes are zeros: added to the sums of the
  * channels that follow they change nothing, and what they leave in the table those channels write over.
  */
-interface Channels {
+export interface Channels {
   /** Byte offset of the first in a row of float32; twice that in one of float64. */
   readonly at: I32;
-  load(row: I32): Pair;
+  load(row: I32): F64x4;
+  loadFloats(row: I32): F32x4;
   store(row: I32, value: F32x4): void;
 }
 
 /** Rows of float64 are padded to whole vectors, so that a single channel may take the room of four. */
-const paddedRow = (channels: number): number => (channels + 3) * 8;
+export const paddedRow = (channels: number): number => (channels + 3) * 8;
 
-function forEachVector(f: FunctionBuilder, channels: number, emit: (channels: Channels) => void): void {
+export function forEachVector(f: FunctionBuilder, channels: number, emit: (channels: Channels) => void): void {
   const full = channels - (channels % 4);
   f.for(0, full * 4, 16, at =>
     emit({
       at,
       load: row => promote(f, row.add(at).f32x4()),
+      loadFloats: row => row.add(at).f32x4(),
       store: (row, value) => f.store(row.add(at), value),
     }),
   );
@@ -46,16 +48,17 @@ function forEachVector(f: FunctionBuilder, channels: number, emit: (channels: Ch
     emit({
       at,
       load: row => promote(f, row.add(at).f32x4Zero()),
+      loadFloats: row => row.add(at).f32x4Zero(),
       store: (row, value) => f.storeLane(row.add(at), value, 0),
     }),
   );
 }
 
 const doubleAt = (row: I32, { at }: Channels): I32 => row.add(at.shl(1));
-const loadDoubles = (row: I32, channels: Channels, offset = 0): Pair =>
+export const loadDoubles = (row: I32, channels: Channels, offset = 0): F64x4 =>
   both(half => doubleAt(row, channels).f64x2(offset + 16 * half));
 
-function storeDoubles(f: FunctionBuilder, row: I32, channels: Channels, value: Pair, offset = 0): void {
+export function storeDoubles(f: FunctionBuilder, row: I32, channels: Channels, value: F64x4, offset = 0): void {
   value.forEach((half, h) => {
     f.store(doubleAt(row, channels), half, offset + 16 * h);
   });
@@ -154,7 +157,10 @@ function finishProgram(channels: number): WasmProgram {
 }
 
 /** y = act(x scale + shift [+ residual]); a task is one stretch of rows. */
-function normalizeProgram(channels: number, { relu, residual }: { relu: boolean; residual: boolean }): WasmProgram {
+export function normalizeProgram(
+  channels: number,
+  { relu, residual }: { relu: boolean; residual: boolean },
+): WasmProgram {
   const row8 = paddedRow(channels);
   return wasmProgram(`batchNormNormalize float64 ${channels} ${relu} ${residual}`, m => {
     const arrays = { x: i32, residual: i32, y: i32, table: i32 };
@@ -177,7 +183,7 @@ function normalizeProgram(channels: number, { relu, residual }: { relu: boolean;
 }
 
 /** Stretches of rows of about `elements` each: a function of the shape alone. */
-function stretches(specs: readonly Spec[], elements: number, most: number): { rows: number; tasks: number } {
+export function stretches(specs: readonly Spec[], elements: number, most: number): { rows: number; tasks: number } {
   const { channels, count } = batchNormSizes(specs);
   const wanted = Math.min(most, Math.max(1, Math.floor((count * channels) / elements)));
   const rows = Math.max(1, Math.ceil(count / wanted));

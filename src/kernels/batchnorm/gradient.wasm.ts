@@ -186,11 +186,11 @@ export function inputGradientProgram({ width }: RowLayout, bands: Bands, relaxed
     const parameters = { start: i32, end: i32, x: i32, g: i32, dx: i32, table: i32, rows: i32, tail: i32 };
     m.function('run', parameters, (f, a) => {
       const walk = { width, bands, parameters: 3 };
-      forEachElement(f, walk, a, [a.x, a.g, a.dx], (lanes, [x, g, dx], offset, [scale, slope, shift]) => {
+      forEachElement(f, walk, a, [a.x, a.g, a.dx], (lanes, [x, g, dx], at, [scale, slope, offset]) => {
         const multiplyAdd = (value: Vector, factor: Vector, addend: Vector): Vector =>
           relaxed && lanes.width === 4 ? value.multiplyAdd(factor, addend, true) : value.mul(factor).add(addend);
-        const along = multiplyAdd(lanes.load(x, offset), slope, shift);
-        f.store(dx, multiplyAdd(lanes.load(g, offset), scale, along), offset);
+        const along = multiplyAdd(lanes.load(x, at), slope, offset);
+        f.store(dx, multiplyAdd(lanes.load(g, at), scale, along), at);
       });
     });
   });

@@ -1,6 +1,6 @@
 /**
  * How the WebAssembly kernels walk over x [count, C]. Four consecutive values should belong to four fixed channels
- * whatever C is, so `fold` rows are read as one row of W = fold C columns, W a multiple of 16 where that is cheap: column
+ * whatever C is, so `fold` rows are read as one row of W = fold C columns, W a multiple of 4 and at least 16: column
  * w holds channel w mod C, and per-channel vectors are laid out `fold` times in a table of W entries. The count mod fold
  * rows at the end (the tail) are few and done on their own.
  *

@@ -166,7 +166,7 @@ export const isNegative = (value: string): string =>
   `(bitcast<Bits>(${value}) - Bits(0x80000000u)) <= Bits(0x7f800000u)`;
 
 /** The ReLU's gradient: dy where y is positive (or NaN). */
-const openGradient = (dy: string, y: string): string => `select(${dy}, T(0.0), ${y} <= T(0.0))`;
+export const openGradient = (dy: string, y: string): string => `select(${dy}, T(0.0), ${y} <= T(0.0))`;
 
 /** partials [chunks, 2, C]: sums of g and g (x - mean) over every stretch of rows. Writes g as dresidual. */
 export function gradientSumsSource(
@@ -242,13 +242,13 @@ ${entry(shape)} {
   ${tree(shape.rowLanes, 'sums[a] += sums[b]; deviations[a] += deviations[b];')}
   if (live && rowLane == 0u) {
     let inverseStd = ${fixed ? 'T(1.0) / sqrt(spread[column] + T(sizes.epsilon))' : 'spread[column]'};
-    let slope = deviations[local] * inverseStd;
+    let gammaGradient = deviations[local] * inverseStd;
     dbeta[column] = sums[local];
-    dgamma[column] = slope;
-    let share = slope * inverseStd / max(f32(sizes.count), 1.0);
+    dgamma[column] = gammaGradient;
+    let slope = gammaGradient * inverseStd / max(f32(sizes.count), 1.0);
     table[column] = gamma[column] * inverseStd;
-    table[sizes.columns + column] = share;
-    table[2u * sizes.columns + column] = sums[local] / max(f32(sizes.count), 1.0) - mean[column] * share;
+    table[sizes.columns + column] = slope;
+    table[2u * sizes.columns + column] = sums[local] / max(f32(sizes.count), 1.0) - mean[column] * slope;
   }
 }`;
 }

@@ -1,5 +1,5 @@
 /** What the measuring kernels compute, as plain loops: the oracle of their tests. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import {
   CHAINS,
@@ -13,7 +13,7 @@ import {
   type WalkParams,
 } from './ceilings.ts';
 
-type Arrays = readonly NumberArray[];
+type Arrays = readonly TypedArray[];
 type Specs = readonly Spec[];
 
 export function peakMultiplyAddReference(

@@ -32,7 +32,15 @@ import {
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
 import { definePackColumns, definePackRows } from '../matmul/panel.wasm.ts';
-import { copyTileEdge, minimum, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
+import {
+  copyTileEdge,
+  minimum,
+  RegisterTile,
+  TILE_ROWS,
+  tileBytes,
+  tileColumns,
+  wideTiles,
+} from '../matmul/tile.wasm.ts';
 import { type BandLayout, bandRowBytes, copyBand, layOutBands, locateBand } from './conv2d.band.wasm.ts';
 import { forwardGather, type Gather, inputGradientGather } from './conv2d.gather.ts';
 import { type Conv2dInputGradientParams, type Conv2dParams, conv2dInputGradientSizes, conv2dSizes } from './conv2d.ts';
@@ -54,16 +62,19 @@ interface Layout extends Epilogue, BandLayout {
   readonly gather: Omit<Gather, 'batch'>;
   readonly channelsIn: number;
   readonly channelsOut: number;
+  /** Columns of a panel and of the register tile. */
+  readonly tileWidth: number;
   readonly panelsPerGroup: number;
   readonly panelBytes: number;
   /** False when no padding is needed: then pixels are read where they lie. */
   readonly copied: boolean;
 }
 
-function chooseLayout({ batch, ...gather }: Gather, epilogue: Epilogue): Layout {
+function chooseLayout({ batch, ...gather }: Gather, epilogue: Epilogue, adapter: WasmAdapterInfo): Layout {
   const { source, target, groups, kernelHeight, kernelWidth } = gather;
   const channelsIn = source.channels / groups;
   const channelsOut = target.channels / groups;
+  const tileWidth = tileColumns(adapter, channelsOut);
   const bands = layOutBands({ batch, ...gather }, { bytes: BAND_BYTES });
   const { band, top, sourceRows } = bands;
   const right = band.left + band.columns;
@@ -74,39 +85,40 @@ function chooseLayout({ batch, ...gather }: Gather, epilogue: Epilogue): Layout 
     gather,
     channelsIn,
     channelsOut,
-    panelsPerGroup: Math.ceil(channelsOut / TILE_COLUMNS),
-    panelBytes: (kernelHeight * kernelWidth * channelsIn + 1) * TILE_COLUMNS * 4,
+    tileWidth,
+    panelsPerGroup: Math.ceil(channelsOut / tileWidth),
+    panelBytes: (kernelHeight * kernelWidth * channelsIn + 1) * tileWidth * 4,
     copied: band.left < 0 || top < 0 || right > source.width || bottom > source.height,
   };
 }
 
-/** One task packs one panel: 8 output channels of one group. */
+/** One task packs one panel: the output channels of one tile, in one group. */
 function definePack(m: ModuleBuilder, layout: Layout): void {
-  const { gather, channelsIn, channelsOut, panelsPerGroup, panelBytes, bias: hasBias } = layout;
+  const { gather, channelsIn, channelsOut, tileWidth, panelsPerGroup, panelBytes, bias: hasBias } = layout;
   const { adjoint, kernelHeight, kernelWidth } = gather;
   const taps = kernelHeight * kernelWidth;
-  const pack = (adjoint ? definePackRows : definePackColumns)(m, TILE_COLUMNS);
+  const pack = (adjoint ? definePackRows : definePackColumns)(m, tileWidth);
   const rowBytes = (adjoint ? channelsIn : channelsOut) * gather.groups * 4; // one row of K filters
   m.function('pack', { start: i32, end: i32, w: i32, bias: i32, panels: i32 }, (f, { start, end, w, bias, panels }) => {
     f.for(start, end, 1, task => {
       const group = f.let(task.divU(panelsPerGroup));
-      const channel = f.let(task.remU(panelsPerGroup).mul(TILE_COLUMNS));
-      const valid = f.let(minimum(I32.constant(channelsOut).sub(channel), TILE_COLUMNS));
+      const channel = f.let(task.remU(panelsPerGroup).mul(tileWidth));
+      const valid = f.let(minimum(I32.constant(channelsOut).sub(channel), tileWidth));
       const panel = f.let(panels.add(task.mul(panelBytes)));
-      for (const vector of [0, 16]) f.store(panel, F32x4.constant(0, 0, 0, 0), vector);
+      for (let j = 0; j < tileWidth; j += 4) f.store(panel, F32x4.constant(0, 0, 0, 0), 4 * j);
       if (hasBias) {
         const from = f.let(bias.add(group.mul(channelsOut).add(channel).shl(2)));
         f.for(0, valid, 1, j => f.store(panel.add(j.shl(2)), from.add(j.shl(2)).f32()));
       }
-      const first = f.let(panel.add(TILE_COLUMNS * 4));
+      const first = f.let(panel.add(tileWidth * 4));
       if (adjoint) {
         // Output channels are rows of w, and the taps go in from the last to the first.
         const from = f.let(w.add(channel.mul(rowBytes)).add(group.mul(channelsIn * 4)));
-        const to = f.let(first.add((taps - 1) * channelsIn * TILE_COLUMNS * 4));
+        const to = f.let(first.add((taps - 1) * channelsIn * tileWidth * 4));
         f.repeat(taps, () => {
           f.call(pack, [from, to, rowBytes, valid, channelsIn]);
           f.advance(from, channelsOut * rowBytes);
-          f.advance(to, -channelsIn * TILE_COLUMNS * 4);
+          f.advance(to, -channelsIn * tileWidth * 4);
         });
       } else {
         const from = w.add(group.mul(channelsOut).add(channel).shl(2));
@@ -140,7 +152,7 @@ const rowParameters = {
   edge: i32,
 };
 
-function defineRow(m: ModuleBuilder, { gather, relu, relaxed, float64 }: Layout): FunctionReference {
+function defineRow(m: ModuleBuilder, { gather, tileWidth, relu, relaxed, float64 }: Layout): FunctionReference {
   const { horizontal, source, target } = gather;
   const sourcePixel = horizontal.sourceStep * source.channels * 4;
   const targetPixel = horizontal.targetStep * target.channels * 4;
@@ -149,7 +161,7 @@ function defineRow(m: ModuleBuilder, { gather, relu, relaxed, float64 }: Layout)
   return m.inner(rowParameters, undefined, (f, p) => {
     const emitTile = (pixels: number) => {
       const rows = Array.from({ length: pixels }, (_, i) => i * sourcePixel);
-      const tile = new RegisterTile(f, { rows, relaxed, float64 });
+      const tile = new RegisterTile(f, { rows, columns: tileWidth, relaxed, float64 });
       tile.startFromRow(p.panel);
       const sourceRow = f.let(p.source);
       const weightRow = f.let(p.weights);
@@ -157,7 +169,7 @@ function defineRow(m: ModuleBuilder, { gather, relu, relaxed, float64 }: Layout)
         const a = f.let(sourceRow);
         const b = f.let(weightRow);
         f.repeat(p.tapColumns, () => {
-          tile.accumulate({ a: f.let(a), b: f.let(b), stepA: 4, stepB: TILE_COLUMNS * 4, depth: p.run });
+          tile.accumulate({ a: f.let(a), b: f.let(b), stepA: 4, stepB: tileWidth * 4, depth: p.run });
           f.advance(a, p.sourceColumnStep);
           f.advance(b, p.weightColumnStep);
         });
@@ -166,12 +178,13 @@ function defineRow(m: ModuleBuilder, { gather, relu, relaxed, float64 }: Layout)
       });
       if (relu) tile.relu();
       f.if(
-        p.valid.eq(TILE_COLUMNS),
+        p.valid.eq(tileWidth),
         () => tile.store(p.target, targetPixel),
         () => {
-          tile.store(p.edge, TILE_COLUMNS * 4);
+          tile.store(p.edge, tileWidth * 4);
           const rowBytes = I32.constant(targetPixel);
-          copyTileEdge(f, { tile: p.edge, c: p.target, rowBytes, rows: I32.constant(pixels), columns: p.valid });
+          const rows = I32.constant(pixels);
+          copyTileEdge(f, { tile: p.edge, tileColumns: tileWidth, c: p.target, rowBytes, rows, columns: p.valid });
         },
       );
     };
@@ -192,7 +205,7 @@ function defineRow(m: ModuleBuilder, { gather, relu, relaxed, float64 }: Layout)
 
 /** One task is one band of one image. */
 function defineConvolve(m: ModuleBuilder, layout: Layout): void {
-  const { gather, channelsOut, panelBytes, band, top, sourceRows, copied } = layout;
+  const { gather, channelsOut, tileWidth, panelBytes, band, top, sourceRows, copied } = layout;
   const { source, target, vertical } = gather;
   const row = defineRow(m, layout);
   m.function(
@@ -221,7 +234,7 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
         }
         const panel = f.let(args.panels);
         f.for(0, gather.groups, 1, group => {
-          f.for(0, channelsOut, TILE_COLUMNS, channel => {
+          f.for(0, channelsOut, tileWidth, channel => {
             emitClasses(f, layout, row, { pixels, panel, to, first, group, channel, edge: args.edge });
             f.advance(panel, panelBytes);
           });
@@ -234,14 +247,14 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
 /** All rows of the band, class by class, for one panel. */
 function emitClasses(
   f: FunctionBuilder,
-  { gather, channelsIn, channelsOut, bandRows, band, top, copied }: Layout,
+  { gather, channelsIn, channelsOut, tileWidth, bandRows, band, top, copied }: Layout,
   row: FunctionReference,
   at: { pixels: I32; panel: I32; to: I32; first: I32; group: I32; channel: I32; edge: I32 },
 ): void {
   const { vertical, horizontal, source, target, kernelWidth, groups } = gather;
   const rowBytes = copied ? bandRowBytes(band) : source.width * source.channels * 4;
-  const tapBytes = channelsIn * TILE_COLUMNS * 4;
-  const valid = f.let(minimum(I32.constant(channelsOut).sub(at.channel), TILE_COLUMNS));
+  const tapBytes = channelsIn * tileWidth * 4;
+  const valid = f.let(minimum(I32.constant(channelsOut).sub(at.channel), tileWidth));
   const origin = f.let(at.pixels.add(at.group.mul(channelsIn * 4)));
   const targetChannel = f.let(at.to.add(at.group.mul(channelsOut).add(at.channel).shl(2)));
   for (const down of vertical.classes) {
@@ -261,7 +274,7 @@ function emitClasses(
         f.call(row, [
           origin.add(sourceRow.mul(rowBytes)).add(sourceColumn * source.channels * 4),
           at.panel,
-          at.panel.add(TILE_COLUMNS * 4 + filter * tapBytes),
+          at.panel.add(tileWidth * 4 + filter * tapBytes),
           targetChannel.add(targetRow.mul(target.channels * 4)),
           across.count,
           valid,
@@ -279,12 +292,16 @@ function emitClasses(
   }
 }
 
-function plan(gather: Gather, epilogue: Epilogue): WasmPlan {
-  const layout = chooseLayout(gather, epilogue);
-  const program = wasmProgram(`conv2d direct ${JSON.stringify(layout)}`, m => {
-    definePack(m, layout);
-    defineConvolve(m, layout);
-  });
+function plan(gather: Gather, epilogue: Epilogue, adapter: WasmAdapterInfo): WasmPlan {
+  const layout = chooseLayout(gather, epilogue, adapter);
+  const program = wasmProgram(
+    `conv2d direct ${JSON.stringify(layout)}`,
+    m => {
+      definePack(m, layout);
+      defineConvolve(m, layout);
+    },
+    wideTiles(layout),
+  );
   const { channelsIn, panelsPerGroup, panelBytes, bandRows, bands, band, sourceRows, copied } = layout;
   const { target, kernelHeight, kernelWidth, groups, batch } = gather;
   const taps = kernelHeight * kernelWidth * channelsIn;
@@ -294,7 +311,7 @@ function plan(gather: Gather, epilogue: Epilogue): WasmPlan {
     scratch: [
       { bytes: panels * panelBytes },
       { bytes: copied ? sourceRows * bandRowBytes(band) : 64, perThread: true },
-      { bytes: TILE_BYTES, perThread: true },
+      { bytes: tileBytes(layout.tileWidth), perThread: true },
     ],
     passes: [
       {
@@ -303,6 +320,7 @@ function plan(gather: Gather, epilogue: Epilogue): WasmPlan {
         tasks: panels,
         grain: Math.ceil((4 * GRAIN_ELEMENTS) / panelBytes),
         args: [input(1), epilogue.bias ? input(2) : 0, scratch(0)],
+        prepares: true,
       },
       {
         program,
@@ -318,22 +336,20 @@ function plan(gather: Gather, epilogue: Epilogue): WasmPlan {
 const forwardPlan =
   (float64: boolean): WasmVariant<Conv2dParams>['plan'] =>
   (specs: readonly Spec[], params, adapter: WasmAdapterInfo) =>
-    plan(forwardGather(conv2dSizes(specs, params)), {
-      bias: specs.length > 2,
-      relu: params.activation === 'relu',
-      relaxed: adapter.relaxedSimd,
-      float64,
-    });
+    plan(
+      forwardGather(conv2dSizes(specs, params)),
+      { bias: specs.length > 2, relu: params.activation === 'relu', relaxed: adapter.relaxedSimd, float64 },
+      adapter,
+    );
 
 const inputGradientPlan =
   (float64: boolean): WasmVariant<Conv2dInputGradientParams>['plan'] =>
   (specs: readonly Spec[], params, adapter: WasmAdapterInfo) =>
-    plan(inputGradientGather(conv2dInputGradientSizes(specs, params)), {
-      bias: false,
-      relu: false,
-      relaxed: adapter.relaxedSimd,
-      float64,
-    });
+    plan(
+      inputGradientGather(conv2dInputGradientSizes(specs, params)),
+      { bias: false, relu: false, relaxed: adapter.relaxedSimd, float64 },
+      adapter,
+    );
 
 const direct = { name: 'direct', applies: () => true };
 const directFloat64 = { name: 'direct-float64', precision: 'highest', applies: () => true } as const;

@@ -13,7 +13,15 @@ import {
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
 import { definePack } from '../matmul/matmul.packed.wasm.ts';
-import { copyTileEdge, minimum, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
+import {
+  copyTileEdge,
+  minimum,
+  RegisterTile,
+  TILE_ROWS,
+  tileBytes,
+  tileColumns,
+  wideTiles,
+} from '../matmul/tile.wasm.ts';
 import { type BandLayout, bandRowBytes, copyBand, filterOffsets, layOutBands, locateBand } from './conv2d.band.wasm.ts';
 import { forwardGather } from './conv2d.gather.ts';
 import { type Conv2dParams, type Conv2dSizes, conv2dSizes } from './conv2d.ts';
@@ -32,11 +40,13 @@ interface Layout extends Omit<Conv2dSizes, 'batch'>, BandLayout {
   readonly relu: boolean;
   readonly relaxed: boolean;
   readonly terms: number;
+  /** Columns of a panel and of the register tile. */
+  readonly tileWidth: number;
 }
 
 /** Computes up to four neighbouring output pixels, all channels. */
 function definePixels(m: ModuleBuilder, layout: Layout, pixels: number): FunctionReference {
-  const { inputChannels, outputChannels, strides, terms, relu, relaxed } = layout;
+  const { inputChannels, outputChannels, strides, terms, tileWidth, relu, relaxed } = layout;
   const sourcePixel = strides[1] * inputChannels * 4;
   const targetPixel = outputChannels * 4;
   const parameters = { source: i32, panels: i32, target: i32, patch: i32, edge: i32 };
@@ -49,25 +59,26 @@ function definePixels(m: ModuleBuilder, layout: Layout, pixels: number): Functio
       }
     });
     const rows = Array.from({ length: pixels }, (_, i) => i * 4);
-    const tile = new RegisterTile(f, { rows, relaxed });
+    const tile = new RegisterTile(f, { rows, columns: tileWidth, relaxed });
     const panel = f.let(panels);
     const to = f.let(target);
-    f.for(0, outputChannels, TILE_COLUMNS, channel => {
+    f.for(0, outputChannels, tileWidth, channel => {
       tile.startFromRow(panel);
-      f.advance(panel, TILE_COLUMNS * 4);
-      tile.accumulate({ a: f.let(patch), b: panel, stepA: TILE_ROWS * 4, stepB: TILE_COLUMNS * 4, depth: terms });
+      f.advance(panel, tileWidth * 4);
+      tile.accumulate({ a: f.let(patch), b: panel, stepA: TILE_ROWS * 4, stepB: tileWidth * 4, depth: terms });
       if (relu) tile.relu();
-      const columns = f.let(minimum(I32.constant(outputChannels).sub(channel), TILE_COLUMNS));
+      const columns = f.let(minimum(I32.constant(outputChannels).sub(channel), tileWidth));
       f.if(
-        columns.eq(TILE_COLUMNS),
+        columns.eq(tileWidth),
         () => tile.store(to, targetPixel),
         () => {
-          tile.store(edge, TILE_COLUMNS * 4);
+          tile.store(edge, tileWidth * 4);
           const rowBytes = I32.constant(targetPixel);
-          copyTileEdge(f, { tile: edge, c: to, rowBytes, rows: I32.constant(pixels), columns });
+          const rows = I32.constant(pixels);
+          copyTileEdge(f, { tile: edge, tileColumns: tileWidth, c: to, rowBytes, rows, columns });
         },
       );
-      f.advance(to, TILE_COLUMNS * 4);
+      f.advance(to, tileWidth * 4);
     });
   });
 }
@@ -135,19 +146,24 @@ export const conv2dPatches: WasmVariant<Conv2dParams> = {
       relu: params.activation === 'relu',
       relaxed: adapter.relaxedSimd,
       terms: sizes.kernelHeight * sizes.kernelWidth * sizes.inputChannels,
+      tileWidth: tileColumns(adapter, sizes.outputChannels),
     };
-    const { terms, band, bandRows, bands, sourceRows, outputWidth, outputChannels } = layout;
-    const program = wasmProgram(`conv2d patches ${JSON.stringify(layout)}`, m => {
-      definePack(m, { transposeB: false, bias });
-      defineConvolve(m, layout);
-    });
-    const panels = Math.ceil(outputChannels / TILE_COLUMNS);
+    const { terms, tileWidth, band, bandRows, bands, sourceRows, outputWidth, outputChannels } = layout;
+    const program = wasmProgram(
+      `conv2d patches ${JSON.stringify(layout)}`,
+      m => {
+        definePack(m, { transposeB: false, bias, tileWidth });
+        defineConvolve(m, layout);
+      },
+      wideTiles(layout),
+    );
+    const panels = Math.ceil(outputChannels / tileWidth);
     return {
       scratch: [
-        { bytes: panels * (terms + 1) * TILE_COLUMNS * 4 },
+        { bytes: panels * (terms + 1) * tileWidth * 4 },
         { bytes: sourceRows * bandRowBytes(band) + SLACK, perThread: true },
         { bytes: terms * TILE_ROWS * 4, perThread: true },
-        { bytes: TILE_BYTES, perThread: true },
+        { bytes: tileBytes(tileWidth), perThread: true },
       ],
       passes: [
         {
@@ -156,6 +172,7 @@ export const conv2dPatches: WasmVariant<Conv2dParams> = {
           tasks: panels,
           grain: panels,
           args: [input(1), bias ? input(2) : 0, scratch(0), outputChannels, terms],
+          prepares: true,
         },
         {
           program,

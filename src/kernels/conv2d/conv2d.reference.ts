@@ -6,7 +6,7 @@
  *     input gradient   dx[n, iy, ix, c]     += dy[n, oy, ox, k] * w[ky, kx, c, k]
  *     weight gradient  dw[ky, kx, c, k]     += x[n, iy, ix, c] * dy[n, oy, ox, k]
  */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import {
   type Conv2dInputGradientParams,
@@ -51,8 +51,8 @@ function forEachTap(sizes: Conv2dSizes, visit: (x: number, w: number, y: number)
 }
 
 export function conv2dReference(
-  [x, w, bias]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x, w, bias]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   specs: readonly Spec[],
   params: Conv2dParams,
 ): void {
@@ -65,8 +65,8 @@ export function conv2dReference(
 }
 
 export function conv2dInputGradientReference(
-  [dy, w]: readonly NumberArray[],
-  [dx]: readonly NumberArray[],
+  [dy, w]: readonly TypedArray[],
+  [dx]: readonly TypedArray[],
   specs: readonly Spec[],
   params: Conv2dInputGradientParams,
 ): void {
@@ -77,8 +77,8 @@ export function conv2dInputGradientReference(
 }
 
 export function conv2dWeightGradientReference(
-  [x, dy]: readonly NumberArray[],
-  [dw]: readonly NumberArray[],
+  [x, dy]: readonly TypedArray[],
+  [dw]: readonly TypedArray[],
   specs: readonly Spec[],
   params: Conv2dWeightGradientParams,
 ): void {

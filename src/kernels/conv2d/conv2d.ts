@@ -3,10 +3,12 @@
  * are one family closed under differentiation: the gradient of each is made of the other two. Images are [N, H, W, C],
  * filters [kh, kw, C / groups, K], so that a filter bank is a matrix of kh kw C rows and K columns as it lies in memory.
  */
+import { everyOf, oneOf, pairOf } from '../../devices/checks.ts';
 import { DTypeError, ShapeError } from '../../devices/errors.ts';
 import type { Cost, KernelDefinition, Spec } from '../../devices/kernel.ts';
 import { formatShape, sizeOf } from '../../devices/shape.ts';
 import type { FusedActivation } from '../matmul/matmul.ts';
+import { windowPadding, windowStep } from '../window.ts';
 
 /** How filters move over the image. Pairs are [vertical, horizontal]; padding is [top, bottom, left, right], zeros. */
 export interface Conv2dGeometry {
@@ -14,6 +16,8 @@ export interface Conv2dGeometry {
   readonly padding: readonly [number, number, number, number];
   readonly dilations: readonly [number, number];
   readonly groups: number;
+  /** Every output as the sum over its own taps, also on devices that would transform (Winograd). */
+  readonly convolution?: 'direct';
 }
 
 export interface Conv2dParams extends Conv2dGeometry {
@@ -55,19 +59,33 @@ export function outputExtent(
   return Math.floor((extent + padBefore + padAfter - dilation * (kernel - 1) - 1) / stride) + 1;
 }
 
+/** Throws UsageError where a number of the geometry could not mean anything. */
+function checkGeometry(what: string, { strides, padding, dilations, groups }: Conv2dGeometry): void {
+  pairOf(what, 'strides', strides, windowStep);
+  pairOf(what, 'dilations', dilations, windowStep);
+  everyOf(what, 'padding', padding, windowPadding);
+  windowStep(what, 'groups', groups);
+}
+
 function sizesOf(what: string, x: readonly number[], w: readonly number[], geometry: Conv2dGeometry): Conv2dSizes {
-  const { strides, padding, dilations, groups } = geometry;
+  const { strides, padding, dilations, groups, convolution } = geometry;
   if (x.length !== 4 || w.length !== 4) {
     throw new ShapeError(
       `${what}: images ${formatShape(x)} must be [N, H, W, C] and filters ${formatShape(w)} [kh, kw, C / groups, K].`,
     );
   }
+  checkGeometry(what, geometry);
   const [batch, height, width, inputChannels] = x;
   const [kernelHeight, kernelWidth, channelsPerGroup, outputChannels] = w;
   if (channelsPerGroup * groups !== inputChannels || outputChannels % groups !== 0) {
     throw new ShapeError(
       `${what}: images ${formatShape(x)} and filters ${formatShape(w)} do not fit with ${groups} group(s): ` +
         `${inputChannels} channels in, ${channelsPerGroup} x ${groups} wanted, ${outputChannels} out.`,
+    );
+  }
+  if ([...x.slice(1), ...w].includes(0)) {
+    throw new ShapeError(
+      `${what}: images ${formatShape(x)} and filters ${formatShape(w)} must have pixels and channels; only the batch may be empty.`,
     );
   }
   const outputHeight = outputExtent(height, kernelHeight, strides[0], padding[0], padding[1], dilations[0]);
@@ -80,6 +98,7 @@ function sizesOf(what: string, x: readonly number[], w: readonly number[], geome
     padding,
     dilations,
     groups,
+    convolution,
     batch,
     height,
     width,
@@ -99,12 +118,14 @@ export function conv2dSizes([x, w]: readonly Spec[], params: Conv2dGeometry): Co
 
 /** Sizes for inputs [dy, w]. */
 export function conv2dInputGradientSizes([dy, w]: readonly Spec[], params: Conv2dInputGradientParams): Conv2dSizes {
+  pairOf('conv2dInputGradient', 'inputSize', params.inputSize, windowStep);
   const x = [dy.shape[0], ...params.inputSize, w.shape[2] * params.groups];
   return checkOutput(sizesOf('conv2dInputGradient', x, w.shape, params), dy.shape, 'conv2dInputGradient');
 }
 
 /** Sizes for inputs [x, dy]. */
 export function conv2dWeightGradientSizes([x, dy]: readonly Spec[], params: Conv2dWeightGradientParams): Conv2dSizes {
+  pairOf('conv2dWeightGradient', 'kernelSize', params.kernelSize, windowStep);
   const w = [...params.kernelSize, x.shape[3] / params.groups, dy.shape[3]];
   return checkOutput(sizesOf('conv2dWeightGradient', x.shape, w, params), dy.shape, 'conv2dWeightGradient');
 }
@@ -118,8 +139,7 @@ function checkOutput(sizes: Conv2dSizes, dy: readonly number[], what: string): C
 }
 
 function checkFloat(what: string, inputs: readonly Spec[]): void {
-  for (const { dtype } of inputs)
-    if (dtype !== 'float32') throw new DTypeError(`${what}: float32 wanted, got ${dtype}.`);
+  for (const { dtype } of inputs) if (dtype !== 'float32') throw new DTypeError(`${what} takes float32, not ${dtype}.`);
 }
 
 /** Two operations per multiply-add; taps that fall on padding are counted, as is usual. */
@@ -137,6 +157,7 @@ export const conv2dDefinition: KernelDefinition<Conv2dParams> = {
   name: 'conv2d',
   infer(inputs, params): Spec[] {
     checkFloat('conv2d', inputs);
+    oneOf('conv2d', 'activation', params.activation, ['none', 'relu']);
     const { batch, outputHeight, outputWidth, outputChannels } = conv2dSizes(inputs, params);
     const bias = inputs[2];
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== outputChannels)) {

@@ -15,7 +15,7 @@
  *
  * The variant `direct-float64` is the same with sums in float64, on both levels.
  */
-import { input, output, scratch, type WasmPlan, type WasmVariant } from '../../devices/kernel.ts';
+import { input, output, scratch, type WasmAdapterInfo, type WasmPlan, type WasmVariant } from '../../devices/kernel.ts';
 import {
   type FunctionReference,
   I32,
@@ -23,7 +23,7 @@ import {
   type ModuleBuilder,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
-import { minimum, RegisterTile, savedRowBytes, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
+import { minimum, RegisterTile, savedRowBytes, TILE_ROWS, tileColumns, wideTiles } from '../matmul/tile.wasm.ts';
 import { type BandLayout, bandRowBytes, copyBand, filterOffsets, layOutBands, locateBand } from './conv2d.band.wasm.ts';
 import { forwardGather } from './conv2d.gather.ts';
 import { type Conv2dSizes, type Conv2dWeightGradientParams, conv2dWeightGradientSizes } from './conv2d.ts';
@@ -48,6 +48,8 @@ interface Layout extends Omit<Conv2dSizes, 'batch'>, BandLayout {
   readonly float64: boolean;
   readonly channelsIn: number;
   readonly channelsOut: number;
+  /** Columns of a panel and of the register tile. */
+  readonly tileWidth: number;
   readonly panels: number;
   /** Tiles hold four taps of few channels instead of four channels of one tap. */
   readonly unrolled: boolean;
@@ -55,7 +57,7 @@ interface Layout extends Omit<Conv2dSizes, 'batch'>, BandLayout {
   readonly slices: number;
 }
 
-type Arithmetic = Pick<Layout, 'relaxed' | 'float64'>;
+type Arithmetic = Pick<Layout, 'relaxed' | 'float64' | 'tileWidth'>;
 
 function chooseLayout({ batch, ...sizes }: Conv2dSizes, arithmetic: Arithmetic): Layout {
   const { kernelHeight, kernelWidth, outputWidth, outputChannels, groups } = sizes;
@@ -70,10 +72,12 @@ function chooseLayout({ batch, ...sizes }: Conv2dSizes, arithmetic: Arithmetic):
     ...arithmetic,
     channelsIn,
     channelsOut,
-    panels: Math.ceil(channelsOut / TILE_COLUMNS),
+    panels: Math.ceil(channelsOut / arithmetic.tileWidth),
     unrolled: channelsIn % TILE_ROWS !== 0 && taps * channelsIn <= MAX_UNROLLED_ROWS,
   };
-  const memory = Math.floor(PARTIAL_BYTES / partBytes(layout));
+  // The number of parts decides bits, so it must not depend on the width of the tile.
+  const narrow = { ...layout, tileWidth: 8, panels: Math.ceil(channelsOut / 8) };
+  const memory = Math.floor(PARTIAL_BYTES / partBytes(narrow));
   const parts = Math.max(1, Math.min(MAX_PARTS, memory, batch * bands.bands));
   const slices = layout.unrolled ? 1 : Math.min(taps, Math.ceil(WANTED_TASKS / parts));
   return { ...layout, parts, slices };
@@ -81,7 +85,7 @@ function chooseLayout({ batch, ...sizes }: Conv2dSizes, arithmetic: Arithmetic):
 
 type Tiling = Pick<
   Layout,
-  'kernelHeight' | 'kernelWidth' | 'channelsIn' | 'panels' | 'groups' | 'unrolled' | 'float64'
+  'kernelHeight' | 'kernelWidth' | 'channelsIn' | 'panels' | 'groups' | 'unrolled' | 'float64' | 'tileWidth'
 >;
 
 /** Tiles of four rows in one group: of all taps together when unrolled, else tap by tap. */
@@ -90,10 +94,11 @@ function rowTiles({ kernelHeight, kernelWidth, channelsIn, unrolled }: Tiling): 
   return unrolled ? Math.ceil((taps * channelsIn) / TILE_ROWS) : taps * Math.ceil(channelsIn / TILE_ROWS);
 }
 
-const tileBytes = ({ float64 }: Pick<Layout, 'float64'>): number => TILE_ROWS * savedRowBytes(float64);
+const savedTileBytes = ({ tileWidth, float64 }: Pick<Layout, 'tileWidth' | 'float64'>): number =>
+  TILE_ROWS * savedRowBytes(tileWidth, float64);
 
-/** One part's sums: [group][row tile][panel][4][8]. */
-const partBytes = (tiling: Tiling): number => tiling.groups * rowTiles(tiling) * tiling.panels * tileBytes(tiling);
+/** One part's sums: [group][row tile][panel][4][tileWidth]. */
+const partBytes = (tiling: Tiling): number => tiling.groups * rowTiles(tiling) * tiling.panels * savedTileBytes(tiling);
 
 const tileParameters = {
   /** x under the tile's first row, and dy's first column, at the band's first output pixel. */
@@ -107,11 +112,11 @@ const tileParameters = {
 
 /** Adds the band's pixels to one row tile, for all panels. `offsets` are the tile's rows, in bytes from `a`. */
 function defineTile(m: ModuleBuilder, layout: Layout, offsets: readonly number[]): FunctionReference {
-  const { strides, band, inputChannels, outputChannels, outputWidth, panels, relaxed, float64 } = layout;
+  const { strides, band, inputChannels, outputChannels, outputWidth, panels, tileWidth, relaxed, float64 } = layout;
   const stepA = strides[1] * inputChannels * 4;
   const stepB = outputChannels * 4;
   return m.inner(tileParameters, undefined, (f, { a, b, sums, rows }) => {
-    const tile = new RegisterTile(f, { rows: offsets, relaxed, float64 });
+    const tile = new RegisterTile(f, { rows: offsets, columns: tileWidth, relaxed, float64 });
     f.repeat(panels, () => {
       tile.restore(sums);
       const pixelA = f.let(a);
@@ -121,8 +126,8 @@ function defineTile(m: ModuleBuilder, layout: Layout, offsets: readonly number[]
         f.advance(pixelA, strides[0] * bandRowBytes(band) - outputWidth * stepA);
       });
       tile.save(sums);
-      f.advance(sums, tileBytes(layout));
-      f.advance(b, TILE_COLUMNS * 4);
+      f.advance(sums, savedTileBytes(layout));
+      f.advance(b, tileWidth * 4);
     });
   });
 }
@@ -144,12 +149,12 @@ function defineAccumulate(m: ModuleBuilder, layout: Layout): void {
   const taps = kernelHeight * kernelWidth;
   const tapsPerSlice = Math.ceil(taps / slices);
   const tilesPerTap = Math.ceil(channelsIn / TILE_ROWS);
-  const rowTileBytes = panels * tileBytes(layout);
+  const rowTileBytes = panels * savedTileBytes(layout);
   const groupBytes = rowTiles(layout) * rowTileBytes;
   const functions = unrolled
     ? unrolledOffsets(layout).map(offsets => defineTile(m, layout, offsets))
     : [defineTile(m, layout, [0, 4, 8, 12])];
-  const copyGradient = channelsOut % TILE_COLUMNS !== 0; // its last panel would read beyond the array
+  const copyGradient = channelsOut % layout.tileWidth !== 0; // its last panel would read beyond the array
   m.function(
     'accumulate',
     { start: i32, end: i32, x: i32, dy: i32, sums: i32, images: i32, gradients: i32, total: i32, perPart: i32 },
@@ -213,10 +218,10 @@ function defineAccumulate(m: ModuleBuilder, layout: Layout): void {
 
 /** One task is one row of dw: one tap and input channel, all output channels. */
 function defineReduce(m: ModuleBuilder, layout: Layout): void {
-  const { parts, groups, panels, channelsIn, channelsOut, unrolled, relaxed, float64 } = layout;
-  const rowTileBytes = panels * tileBytes(layout);
+  const { parts, groups, panels, channelsIn, channelsOut, tileWidth, unrolled, relaxed, float64 } = layout;
+  const rowTileBytes = panels * savedTileBytes(layout);
   m.function('reduce', { start: i32, end: i32, sums: i32, dw: i32 }, (f, { start, end, sums, dw }) => {
-    const total = new RegisterTile(f, { rows: [0], relaxed, float64 });
+    const total = new RegisterTile(f, { rows: [0], columns: tileWidth, relaxed, float64 });
     f.for(start, end, 1, row => {
       const tile = f.local(i32);
       const rowInTile = f.local(i32);
@@ -235,10 +240,10 @@ function defineReduce(m: ModuleBuilder, layout: Layout): void {
         f.set(rowInTile, channel.and(3));
       }
       const to = f.let(dw.add(row.mul(groups * channelsOut * 4)));
-      const from = f.let(sums.add(tile.mul(rowTileBytes)).add(rowInTile.mul(savedRowBytes(float64))));
+      const from = f.let(sums.add(tile.mul(rowTileBytes)).add(rowInTile.mul(savedRowBytes(tileWidth, float64))));
       f.repeat(groups, () => {
         const panel = f.let(from);
-        f.for(0, channelsOut, TILE_COLUMNS, column => {
+        f.for(0, channelsOut, tileWidth, column => {
           const part = f.let(panel);
           total.clear();
           f.repeat(parts, () => {
@@ -246,22 +251,22 @@ function defineReduce(m: ModuleBuilder, layout: Layout): void {
             f.advance(part, partBytes(layout));
           });
           const valid = f.let(I32.constant(channelsOut).sub(column));
-          const lanes = [f.let(total.value(0, 0)), f.let(total.value(0, 1))];
+          const lanes = Array.from({ length: tileWidth / 4 }, (_, j) => f.let(total.value(0, j)));
           f.if(
-            valid.ge(TILE_COLUMNS),
+            valid.ge(tileWidth),
             () => {
               lanes.forEach((lane, j) => {
                 f.store(to, lane, 16 * j);
               });
             },
             () => {
-              for (let i = 0; i < TILE_COLUMNS - 1; i++) {
+              for (let i = 0; i < tileWidth - 1; i++) {
                 f.if(valid.gt(i), () => f.storeLane(to, lanes[i >> 2], i & 3, 4 * i));
               }
             },
           );
-          f.advance(to, minimum(valid, TILE_COLUMNS).shl(2));
-          f.advance(panel, tileBytes(layout));
+          f.advance(to, minimum(valid, tileWidth).shl(2));
+          f.advance(panel, savedTileBytes(layout));
         });
         f.advance(from, rowTiles(layout) * rowTileBytes);
       });
@@ -269,18 +274,24 @@ function defineReduce(m: ModuleBuilder, layout: Layout): void {
   });
 }
 
-function plan(sizes: Conv2dSizes, arithmetic: Arithmetic): WasmPlan {
-  const layout = chooseLayout(sizes, arithmetic);
+function plan(sizes: Conv2dSizes, adapter: WasmAdapterInfo, float64: boolean): WasmPlan {
+  const tileWidth = tileColumns(adapter, sizes.outputChannels / sizes.groups);
+  const layout = chooseLayout(sizes, { relaxed: adapter.relaxedSimd, float64, tileWidth });
   const { parts, slices, bands, bandRows, sourceRows, band, outputWidth, outputChannels, groups } = layout;
   const { kernelHeight, kernelWidth, channelsIn, channelsOut } = layout;
-  const program = wasmProgram(`conv2d weight gradient ${JSON.stringify(layout)}`, m => {
-    defineAccumulate(m, layout);
-    defineReduce(m, layout);
-  });
+  const program = wasmProgram(
+    `conv2d weight gradient ${JSON.stringify(layout)}`,
+    m => {
+      defineAccumulate(m, layout);
+      defineReduce(m, layout);
+    },
+    wideTiles(layout),
+  );
   const total = sizes.batch * bands;
   const perPart = Math.ceil(total / parts);
   const rows = kernelHeight * kernelWidth * channelsIn;
-  const multiplyAdds = (perPart * bandRows * outputWidth * rows * groups * roundUp(channelsOut, 8)) / slices;
+  const multiplyAdds =
+    (perPart * bandRows * outputWidth * rows * groups * roundUp(channelsOut, layout.tileWidth)) / slices;
   return {
     scratch: [
       { bytes: parts * partBytes(layout) },
@@ -299,7 +310,7 @@ function plan(sizes: Conv2dSizes, arithmetic: Arithmetic): WasmPlan {
         program,
         entry: 'reduce',
         tasks: rows,
-        grain: Math.ceil(GRAIN_ELEMENTS / (parts * groups * roundUp(channelsOut, 8))),
+        grain: Math.ceil(GRAIN_ELEMENTS / (parts * groups * roundUp(channelsOut, layout.tileWidth))),
         args: [scratch(0), output(0)],
       },
     ],
@@ -309,14 +320,12 @@ function plan(sizes: Conv2dSizes, arithmetic: Arithmetic): WasmPlan {
 export const conv2dWeightGradientDirect: WasmVariant<Conv2dWeightGradientParams> = {
   name: 'direct',
   applies: () => true,
-  plan: (specs, params, { relaxedSimd: relaxed }) =>
-    plan(conv2dWeightGradientSizes(specs, params), { relaxed, float64: false }),
+  plan: (specs, params, adapter) => plan(conv2dWeightGradientSizes(specs, params), adapter, false),
 };
 
 export const conv2dWeightGradientDirectFloat64: WasmVariant<Conv2dWeightGradientParams> = {
   name: 'direct-float64',
   precision: 'highest',
   applies: () => true,
-  plan: (specs, params, { relaxedSimd: relaxed }) =>
-    plan(conv2dWeightGradientSizes(specs, params), { relaxed, float64: true }),
+  plan: (specs, params, adapter) => plan(conv2dWeightGradientSizes(specs, params), adapter, true),
 };

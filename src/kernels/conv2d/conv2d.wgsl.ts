@@ -58,6 +58,7 @@ function variantsOf<P>({ sizes, contraction, winograd }: Forms<P>): readonly Wgs
     },
     {
       name: 'winograd-subgroup-registers',
+      convolution: 'default',
       applies: (specs, params, adapter) => hasSubgroupTiles(adapter) && isWinograd(sizes(specs, params)),
       prefers: (specs, params, adapter) => {
         const { inputChannels, outputChannels, outputHeight, outputWidth } = sizes(specs, params);
@@ -69,6 +70,7 @@ function variantsOf<P>({ sizes, contraction, winograd }: Forms<P>): readonly Wgs
     },
     {
       name: 'winograd-workgroup-tiles',
+      convolution: 'default',
       applies: (specs, params, adapter) => hasWorkgroupTiles(adapter) && isWinograd(sizes(specs, params)),
       // To be measured on real GPUs before anybody gets it unasked.
       prefers: () => false,

@@ -11,8 +11,19 @@
  * A tile's 36 x C block is contiguous, so a transform writes memory in order; the register tile reaches its four rows
  * (tiles) through constant offsets. Blocks are padded to an odd number of cache lines: a power of two would put the same
  * product of all tiles into the same few sets of L1.
+ *
+ * Tiles and filters with values that the transforms would spread (NaN, infinities, huge ones) are marked, and the outputs
+ * made of them computed anew from x and w: see winograd.tiles.wasm.ts.
  */
-import { input, output, type Spec, scratch, type WasmPlan, type WasmVariant } from '../../devices/kernel.ts';
+import {
+  input,
+  output,
+  type Spec,
+  scratch,
+  type WasmAdapterInfo,
+  type WasmPlan,
+  type WasmVariant,
+} from '../../devices/kernel.ts';
 import {
   type FunctionReference,
   I32,
@@ -20,7 +31,7 @@ import {
   type ModuleBuilder,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
-import { minimum, RegisterTile, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
+import { minimum, RegisterTile, TILE_ROWS, tileColumns, wideTiles } from '../matmul/tile.wasm.ts';
 import {
   type Conv2dInputGradientParams,
   type Conv2dParams,
@@ -29,49 +40,25 @@ import {
   conv2dSizes,
 } from './conv2d.ts';
 import { defineFilterTransform } from './winograd.filters.wasm.ts';
-import { blockBytes, defineTileTransform, locateTile, oddLines, tileGrid, zerosBytes } from './winograd.tiles.wasm.ts';
+import { blockChannels, inputBlock, outputBlock, panelsOf, type WinogradLayout } from './winograd.layout.wasm.ts';
+import { defineOutputTransform } from './winograd.outputs.wasm.ts';
+import { defineRepair } from './winograd.repair.wasm.ts';
+import { blockBytes, defineTileTransform, locateTile, tileGrid, zerosBytes } from './winograd.tiles.wasm.ts';
 import { PRODUCTS, TILE_INPUTS, TILE_OUTPUTS, winogradTransforms } from './winograd.transforms.wasm.ts';
 
-/** Output channels whose products are held between multiplication and output transform. */
-const MAX_BLOCK_CHANNELS = 64;
 const MAX_CHUNK = 16;
 const WANTED_TASKS = 8;
 const GRAIN_MULTIPLY_ADDS = 500_000;
 
-interface Layout {
-  readonly height: number;
-  readonly width: number;
-  readonly channelsIn: number;
-  readonly outputHeight: number;
-  readonly outputWidth: number;
-  readonly channelsOut: number;
-  readonly paddingTop: number;
-  readonly paddingLeft: number;
-  readonly adjoint: boolean;
-  readonly bias: boolean;
-  readonly relu: boolean;
-  readonly relaxed: boolean;
-  /** Tiles per task. */
-  readonly chunk: number;
-}
-
-const panelsOf = (channels: number): number => Math.ceil(channels / TILE_COLUMNS);
-/** Output channels per block: whole panels. */
-const blockChannels = ({ channelsOut }: Layout): number =>
-  Math.min(MAX_BLOCK_CHANNELS, panelsOf(channelsOut) * TILE_COLUMNS);
-/** Bytes of one tile's transformed inputs, and of its products for one block of output channels. */
-const inputBlock = ({ channelsIn }: Layout): number => oddLines(PRODUCTS * channelsIn * 4);
-const outputBlock = (layout: Layout): number => oddLines(PRODUCTS * blockChannels(layout) * 4);
-
 /** M for one product and one panel, over all tiles of the chunk (four at a time). */
-function defineMultiply(m: ModuleBuilder, layout: Layout): FunctionReference {
-  const { channelsIn, relaxed } = layout;
+function defineMultiply(m: ModuleBuilder, layout: WinogradLayout): FunctionReference {
+  const { channelsIn, tileWidth, relaxed } = layout;
   const rowsA = Array.from({ length: TILE_ROWS }, (_, i) => i * inputBlock(layout));
   return m.inner({ v: i32, u: i32, products: i32, groups: i32 }, undefined, (f, { v, u, products, groups }) => {
-    const tile = new RegisterTile(f, { rows: rowsA, relaxed });
+    const tile = new RegisterTile(f, { rows: rowsA, columns: tileWidth, relaxed });
     f.repeat(groups, () => {
       tile.clear();
-      tile.accumulate({ a: f.let(v), b: f.let(u), stepA: 4, stepB: TILE_COLUMNS * 4, depth: channelsIn });
+      tile.accumulate({ a: f.let(v), b: f.let(u), stepA: 4, stepB: tileWidth * 4, depth: channelsIn });
       tile.store(products, outputBlock(layout));
       f.advance(v, TILE_ROWS * inputBlock(layout));
       f.advance(products, TILE_ROWS * outputBlock(layout));
@@ -79,91 +66,87 @@ function defineMultiply(m: ModuleBuilder, layout: Layout): FunctionReference {
   });
 }
 
-/** Transforms one tile's products into up to 4 x 4 output pixels of one block of channels. */
-function defineOutputTransform(m: ModuleBuilder, layout: Layout): FunctionReference {
-  const { outputWidth, channelsOut, bias: hasBias, relu, relaxed } = layout;
-  const { output: transform } = winogradTransforms(relaxed);
-  const step = blockChannels(layout) * 4; // between the products of one tile
-  const pixel = channelsOut * 4;
-  return m.inner(
-    {
-      products: i32,
-      /** First output pixel of the tile, at the block's first channel. */
-      to: i32,
-      /** Output rows and columns of the tile that exist. */
-      rows: i32,
-      columns: i32,
-      /** Vectors of four channels in this block. */
-      vectors: i32,
-      bias: i32,
-      /** Room for four pixels, at the right edge of the image. */
-      edge: i32,
-    },
-    undefined,
-    (f, { products, to, rows, columns, vectors, bias, edge }) => {
-      const column = f.let(products);
-      f.repeat(TILE_INPUTS, () => {
-        const at = f.let(column);
-        f.repeat(vectors, () => {
-          const values = Array.from({ length: TILE_INPUTS }, (_, i) => f.let(at.f32x4(i * TILE_INPUTS * step)));
-          transform(f, values).forEach((value, i) => {
-            f.store(at, value, i * TILE_INPUTS * step);
-          });
-          f.advance(at, 16);
-        });
-        f.advance(column, step);
+/** Transforms the tiles from `first` to `last` into V. */
+function defineInputs(m: ModuleBuilder, layout: WinogradLayout): FunctionReference {
+  const { height, width, channelsIn, relaxed } = layout;
+  const grid = tileGrid(layout.outputHeight, layout.outputWidth);
+  const image = { height, width, channels: channelsIn };
+  const { input: transform } = winogradTransforms(relaxed);
+  const options = { extent: TILE_INPUTS, transform, productBytes: channelsIn * 4, tileWidth: layout.tileWidth };
+  const transformInput = defineTileTransform(m, image, options);
+  const parameters = { first: i32, last: i32, x: i32, v: i32, zeros: i32, block: i32 };
+  return m.inner(parameters, undefined, (f, { first, last, x, v, zeros, block }) => {
+    f.for(first, last, 1, index => {
+      const { image, row, column } = locateTile(f, grid, index);
+      f.call(transformInput, [
+        x.add(image.mul(height * width * channelsIn * 4)),
+        row.sub(layout.paddingTop),
+        column.sub(layout.paddingLeft),
+        zeros,
+        block,
+        v,
+      ]);
+      f.advance(v, inputBlock(layout));
+    });
+  });
+}
+
+/** M for `channels` output channels from `channel` on: 36 products over the tiles of the chunk. */
+function defineProducts(m: ModuleBuilder, layout: WinogradLayout): FunctionReference {
+  const { channelsIn, tileWidth } = layout;
+  const multiply = defineMultiply(m, layout);
+  const panelBytes = channelsIn * tileWidth * 4;
+  const parameters = { v: i32, u: i32, products: i32, groups: i32, channel: i32, channels: i32 };
+  return m.inner(parameters, undefined, (f, { v, u, products, groups, channel, channels }) => {
+    f.for(0, PRODUCTS, 1, product => {
+      const firstPanel = channel.divU(tileWidth).add(product.mul(panelsOf(layout)));
+      const panel = f.let(firstPanel.mul(panelBytes).add(u));
+      f.for(0, channels, tileWidth, j => {
+        const to = products.add(product.mul(blockChannels(layout)).add(j).shl(2));
+        f.call(multiply, [v.add(product.mul(channelsIn * 4)), panel, to, groups]);
+        f.advance(panel, panelBytes);
       });
-      const emitRow = (target: I32, targetPixel: number) => {
-        const at = f.let(products);
-        const pixelAt = f.let(target);
-        const biasAt = f.let(bias);
-        f.repeat(vectors, () => {
-          const values = Array.from({ length: TILE_INPUTS }, (_, j) => f.let(at.f32x4(j * step)));
-          const added = hasBias ? f.let(biasAt.f32x4()) : undefined;
-          transform(f, values).forEach((value, j) => {
-            const biased = added ? value.add(added) : value;
-            f.store(pixelAt, relu ? biased.pmax(0) : biased, j * targetPixel);
-          });
-          f.advance(at, 16);
-          f.advance(pixelAt, 16);
-          if (hasBias) f.advance(biasAt, 16);
-        });
-      };
-      f.repeat(rows, () => {
-        f.if(
-          columns.eq(TILE_OUTPUTS),
-          () => emitRow(to, pixel),
-          () => {
-            emitRow(edge, step);
-            f.for(0, columns, 1, j => f.copy(to.add(j.mul(pixel)), edge.add(j.mul(step)), vectors.shl(4)));
-          },
-        );
-        f.advance(products, TILE_INPUTS * step);
-        f.advance(to, outputWidth * pixel);
-      });
-    },
-  );
+    });
+  });
+}
+
+/** Outputs of the tiles from `first` to `last` in `channels` channels from `channel` on. */
+function defineOutputs(m: ModuleBuilder, layout: WinogradLayout): FunctionReference {
+  const { height, width, channelsIn, outputHeight, outputWidth, channelsOut } = layout;
+  const grid = tileGrid(outputHeight, outputWidth);
+  const transformOutput = defineOutputTransform(m, layout);
+  const repair = defineRepair(m, layout);
+  const arrays = { x: i32, w: i32, bias: i32, y: i32, products: i32, edge: i32 };
+  const parameters = { first: i32, last: i32, channel: i32, channels: i32, ...arrays };
+  return m.inner(parameters, undefined, (f, { first, last, channel, channels, x, w, bias, y, products, edge }) => {
+    const vectors = f.let(channels.shrU(2));
+    f.for(first, last, 1, index => {
+      const { image, row, column } = locateTile(f, grid, index);
+      const pixel = image.mul(outputHeight).add(row).mul(outputWidth).add(column);
+      const to = f.let(y.add(pixel.mul(channelsOut).add(channel).shl(2)));
+      const rows = f.let(minimum(I32.constant(outputHeight).sub(row), TILE_OUTPUTS));
+      const columns = f.let(minimum(I32.constant(outputWidth).sub(column), TILE_OUTPUTS));
+      f.call(transformOutput, [products, to, rows, columns, vectors, bias.add(channel.shl(2)), edge]);
+      const images = x.add(image.mul(height * width * channelsIn * 4));
+      f.call(repair, [images, w, bias, to, row, column, rows, columns, channel, vectors]);
+      f.advance(products, outputBlock(layout));
+    });
+  });
 }
 
 /** One task is one chunk of tiles, counted through all images. */
-function defineConvolve(m: ModuleBuilder, layout: Layout): void {
+function defineConvolve(m: ModuleBuilder, layout: WinogradLayout): void {
   const { channelsIn, channelsOut, chunk } = layout;
-  const grid = tileGrid(layout.outputHeight, layout.outputWidth);
-  const image = { height: layout.height, width: layout.width, channels: channelsIn };
-  const transformInput = defineTileTransform(m, image, {
-    extent: TILE_INPUTS,
-    transform: winogradTransforms(layout.relaxed).input,
-    productBytes: channelsIn * 4,
-  });
-  const multiply = defineMultiply(m, layout);
-  const transformOutput = defineOutputTransform(m, layout);
-  const panelBytes = channelsIn * TILE_COLUMNS * 4;
+  const transformInputs = defineInputs(m, layout);
+  const multiply = defineProducts(m, layout);
+  const transformOutputs = defineOutputs(m, layout);
   m.function(
     'convolve',
     {
       start: i32,
       end: i32,
       x: i32,
+      w: i32,
       u: i32,
       bias: i32,
       y: i32,
@@ -175,61 +158,18 @@ function defineConvolve(m: ModuleBuilder, layout: Layout): void {
       /** Tiles in all images. */
       total: i32,
     },
-    (f, { start, end, x, u, bias, y, v, products, zeros, block, edge, total }) => {
+    (f, { start, end, x, w, u, bias, y, v, products, zeros, block, edge, total }) => {
       f.fill(zeros, 0, zerosBytes(channelsIn));
       f.for(start, end, 1, task => {
         const first = f.let(task.mul(chunk));
         const last = f.let(minimum(first.add(chunk), total));
-        const tileInputs = f.let(v);
-        f.for(first, last, 1, index => {
-          const { image, row, column } = locateTile(f, grid, index);
-          f.call(transformInput, [
-            x.add(image.mul(layout.height * layout.width * channelsIn * 4)),
-            row.sub(layout.paddingTop),
-            column.sub(layout.paddingLeft),
-            zeros,
-            block,
-            tileInputs,
-          ]);
-          f.advance(tileInputs, inputBlock(layout));
-        });
-        const groups = f.let(
-          last
-            .sub(first)
-            .add(TILE_ROWS - 1)
-            .shrU(2),
-        );
+        f.call(transformInputs, [first, last, x, v, zeros, block]);
+        const tiles = last.sub(first);
+        const groups = f.let(tiles.add(TILE_ROWS - 1).shrU(2));
         f.for(0, channelsOut, blockChannels(layout), channel => {
           const channels = f.let(minimum(I32.constant(channelsOut).sub(channel), blockChannels(layout)));
-          f.for(0, PRODUCTS, 1, product => {
-            const panel = f.let(
-              channel
-                .shrU(3)
-                .add(product.mul(panelsOf(channelsOut)))
-                .mul(panelBytes)
-                .add(u),
-            );
-            f.for(0, channels, TILE_COLUMNS, j => {
-              const to = products.add(product.mul(blockChannels(layout)).add(j).shl(2));
-              f.call(multiply, [v.add(product.mul(channelsIn * 4)), panel, to, groups]);
-              f.advance(panel, panelBytes);
-            });
-          });
-          const tile = f.let(products);
-          f.for(first, last, 1, index => {
-            const { image, row, column } = locateTile(f, grid, index);
-            const pixel = image.mul(layout.outputHeight).add(row).mul(layout.outputWidth).add(column);
-            f.call(transformOutput, [
-              tile,
-              y.add(pixel.mul(channelsOut).add(channel).shl(2)),
-              minimum(I32.constant(layout.outputHeight).sub(row), TILE_OUTPUTS),
-              minimum(I32.constant(layout.outputWidth).sub(column), TILE_OUTPUTS),
-              channels.shrU(2),
-              bias.add(channel.shl(2)),
-              edge,
-            ]);
-            f.advance(tile, outputBlock(layout));
-          });
+          f.call(multiply, [v, u, products, groups, channel, channels]);
+          f.call(transformOutputs, [first, last, channel, channels, x, w, bias, y, products, edge]);
         });
       });
     },
@@ -242,18 +182,23 @@ function chooseChunk(tiles: number): number {
   return chunk;
 }
 
-function plan(batch: number, shape: Omit<Layout, 'chunk'>): WasmPlan {
+function plan(batch: number, shape: Omit<WinogradLayout, 'chunk' | 'tileWidth'>, adapter: WasmAdapterInfo): WasmPlan {
   const { down, across } = tileGrid(shape.outputHeight, shape.outputWidth);
   const tiles = batch * down * across;
-  const layout: Layout = { ...shape, chunk: chooseChunk(tiles) };
-  const { channelsIn, channelsOut, adjoint, chunk } = layout;
-  const program = wasmProgram(`conv2d winograd ${JSON.stringify(layout)}`, m => {
-    defineFilterTransform(m, { channelsIn, channelsOut, adjoint, relaxed: layout.relaxed });
-    defineConvolve(m, layout);
-  });
+  const tileWidth = tileColumns(adapter, shape.channelsOut);
+  const layout: WinogradLayout = { ...shape, tileWidth, chunk: chooseChunk(tiles) };
+  const { channelsIn, channelsOut, chunk } = layout;
+  const program = wasmProgram(
+    `conv2d winograd ${JSON.stringify(layout)}`,
+    m => {
+      defineFilterTransform(m, layout);
+      defineConvolve(m, layout);
+    },
+    wideTiles(layout),
+  );
   return {
     scratch: [
-      { bytes: PRODUCTS * panelsOf(channelsOut) * channelsIn * TILE_COLUMNS * 4 },
+      { bytes: PRODUCTS * panelsOf(layout) * channelsIn * tileWidth * 4 },
       { bytes: chunk * inputBlock(layout), perThread: true },
       { bytes: chunk * outputBlock(layout), perThread: true },
       { bytes: zerosBytes(channelsIn), perThread: true },
@@ -264,9 +209,10 @@ function plan(batch: number, shape: Omit<Layout, 'chunk'>): WasmPlan {
       {
         program,
         entry: 'filters',
-        tasks: panelsOf(channelsOut),
-        grain: Math.ceil(4000 / (channelsIn * TILE_COLUMNS)),
+        tasks: panelsOf(layout),
+        grain: Math.ceil(4000 / (channelsIn * tileWidth)),
         args: [input(1), scratch(0)],
+        prepares: true,
       },
       {
         program,
@@ -275,6 +221,7 @@ function plan(batch: number, shape: Omit<Layout, 'chunk'>): WasmPlan {
         grain: Math.ceil(GRAIN_MULTIPLY_ADDS / (chunk * PRODUCTS * channelsIn * channelsOut)),
         args: [
           input(0),
+          input(1),
           scratch(0),
           layout.bias ? input(2) : 0,
           output(0),
@@ -290,10 +237,11 @@ function plan(batch: number, shape: Omit<Layout, 'chunk'>): WasmPlan {
   };
 }
 
-/** 3 x 3, stride 1, no dilation, no groups, whole vectors of channels. */
+/** 3 x 3, stride 1, no dilation, no groups, whole vectors of channels, and not asked to be direct. */
 export function winogradApplies(sizes: Conv2dSizes): boolean {
   const { kernelHeight, kernelWidth, strides, dilations, groups, inputChannels, outputChannels } = sizes;
   return (
+    sizes.convolution !== 'direct' &&
     kernelHeight === 3 &&
     kernelWidth === 3 &&
     [...strides, ...dilations, groups].every(one => one === 1) &&
@@ -309,11 +257,12 @@ export function winogradPays({ inputChannels, outputChannels, outputHeight, outp
 
 export const conv2dWinograd: WasmVariant<Conv2dParams> = {
   name: 'winograd',
+  convolution: 'default',
   applies: (specs: readonly Spec[], params) => winogradApplies(conv2dSizes(specs, params)),
   prefers: (specs: readonly Spec[], params) => winogradPays(conv2dSizes(specs, params)),
   plan(specs, params, adapter) {
     const sizes = conv2dSizes(specs, params);
-    return plan(sizes.batch, {
+    const shape = {
       height: sizes.height,
       width: sizes.width,
       channelsIn: sizes.inputChannels,
@@ -326,17 +275,19 @@ export const conv2dWinograd: WasmVariant<Conv2dParams> = {
       bias: specs.length > 2,
       relu: params.activation === 'relu',
       relaxed: adapter.relaxedSimd,
-    });
+    };
+    return plan(sizes.batch, shape, adapter);
   },
 };
 
 export const conv2dInputGradientWinograd: WasmVariant<Conv2dInputGradientParams> = {
   name: 'winograd',
+  convolution: 'default',
   applies: (specs: readonly Spec[], params) => winogradApplies(conv2dInputGradientSizes(specs, params)),
   prefers: (specs: readonly Spec[], params) => winogradPays(conv2dInputGradientSizes(specs, params)),
   plan(specs, params, adapter) {
     const sizes = conv2dInputGradientSizes(specs, params);
-    return plan(sizes.batch, {
+    const shape = {
       height: sizes.outputHeight,
       width: sizes.outputWidth,
       channelsIn: sizes.outputChannels,
@@ -349,6 +300,7 @@ export const conv2dInputGradientWinograd: WasmVariant<Conv2dInputGradientParams>
       bias: false,
       relu: false,
       relaxed: adapter.relaxedSimd,
-    });
+    };
+    return plan(sizes.batch, shape, adapter);
   },
 };

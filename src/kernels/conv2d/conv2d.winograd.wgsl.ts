@@ -16,17 +16,9 @@ import {
   conv2dSizes,
   conv2dWeightGradientSizes,
 } from './conv2d.ts';
-import {
-  filterGradientTransform,
-  filterTransform,
-  inputTransform,
-  outputGradientTransform,
-  outputTransform,
-  PRODUCTS,
-  TILE,
-  type Tiling,
-  tilesOf,
-} from './winograd.transforms.wgsl.ts';
+import { filterGradientTransform, outputTransform } from './winograd.outputs.wgsl.ts';
+import { PRODUCTS, TILE, type Tiling, tilesOf } from './winograd.tiles.wgsl.ts';
+import { filterTransform, inputTransform, outputGradientTransform } from './winograd.transforms.wgsl.ts';
 
 /** Bytes that the transformed images of one run may take. */
 const RUN_BYTES = 32 << 20;
@@ -44,13 +36,17 @@ function bytesPerImage(height: number, width: number, channels: number): number 
   return PRODUCTS * Math.ceil(height / TILE) * Math.ceil(width / TILE) * channels * 4;
 }
 
-/** Whether F(4x4, 3x3) computes this convolution: 3 x 3, stride 1, no dilation, no groups, four channels or more. */
+/**
+ * Whether F(4x4, 3x3) computes this convolution: 3 x 3, stride 1, no dilation, no groups, four channels or more, and not
+ * asked to be direct.
+ */
 export function isWinograd(sizes: Conv2dSizes): boolean {
   const { batch, kernelHeight, kernelWidth, strides, dilations, groups, inputChannels, outputChannels } = sizes;
   const { height, width, outputHeight, outputWidth } = sizes;
   const channels = [inputChannels, outputChannels];
   const pixels = [Math.max(height, outputHeight), Math.max(width, outputWidth)] as const;
   return (
+    sizes.convolution !== 'direct' &&
     [...strides, ...dilations, groups].every(value => value === 1) &&
     batch > 0 &&
     kernelHeight === 3 &&
@@ -107,6 +103,8 @@ function convolution(
   const { batch, height, width, channels, outputHeight, outputWidth, filters, padTop, padLeft } = shape;
   const [u, v, m] = [scratch(0), scratch(1), scratch(2)];
   const passes = [filterTransform(input(1), u, channels, filters, shape.adjoint)];
+  const { bias, relu, adjoint } = shape;
+  const sources = { images: input(0), filters: input(1), bias, relu, adjoint };
   const arrays = [float(PRODUCTS, channels, filters)];
   const tilesDown = Math.ceil(outputHeight / TILE);
   const tilesAcross = Math.ceil(outputWidth / TILE);
@@ -120,7 +118,7 @@ function convolution(
     passes.push(
       inputTransform(input(0), v, from),
       ...embedded(products, [v, u], m, 3),
-      outputTransform(m, output(0), shape.bias, shape.relu, to),
+      outputTransform(m, output(0), sources, from, to),
     );
     largest(arrays, [factors[0], float(PRODUCTS, tiles, filters), ...(products.scratch ?? [])], 1);
   }
@@ -171,6 +169,7 @@ export function planWinogradWeightGradient(
   const sizes = conv2dWeightGradientSizes(specs, params);
   const { batch, height, width, inputChannels, outputHeight, outputWidth, outputChannels, padding } = sizes;
   const [v, m, du] = [scratch(0), scratch(1), scratch(2)];
+  const sources = { images: input(0), outputGradients: input(1) };
   const passes: WgslPass[] = [];
   const arrays: Spec[] = [];
   const tilesDown = Math.ceil(outputHeight / TILE);
@@ -197,7 +196,7 @@ export function planWinogradWeightGradient(
       inputTransform(input(0), v, x),
       outputGradientTransform(input(1), m, dy),
       ...embedded(products, [v, m], du, 3),
-      filterGradientTransform(du, output(0), inputChannels, outputChannels, run.firstImage > 0),
+      filterGradientTransform(du, output(0), sources, x, dy, run.firstImage > 0),
     );
     largest(arrays, [...factors, float(PRODUCTS, inputChannels, outputChannels), ...(products.scratch ?? [])], 0);
   }

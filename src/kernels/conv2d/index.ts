@@ -11,7 +11,13 @@ import {
 import { conv2dInputGradientWasm, conv2dWasm, conv2dWeightGradientWasm } from './conv2d.wasm.ts';
 import { conv2dInputGradientWgsl, conv2dWeightGradientWgsl, conv2dWgsl } from './conv2d.wgsl.ts';
 
-export type { Conv2dGeometry, Conv2dInputGradientParams, Conv2dParams, Conv2dWeightGradientParams } from './conv2d.ts';
+export {
+  type Conv2dGeometry,
+  type Conv2dInputGradientParams,
+  type Conv2dParams,
+  type Conv2dWeightGradientParams,
+  outputExtent,
+} from './conv2d.ts';
 
 export const conv2d: Kernel<Conv2dParams> = {
   ...conv2dDefinition,

@@ -17,70 +17,71 @@ export const TILE_OUTPUTS = 4;
 export const TILE_INPUTS = 6;
 export const PRODUCTS = TILE_INPUTS * TILE_INPUTS;
 
-export type Transform = (f: FunctionBuilder, values: readonly F32x4[]) => F32x4[];
+/** `constant` gives a number in all lanes; see `walkVectors`. */
+export type Transform = (f: FunctionBuilder, values: readonly F32x4[], constant?: (value: number) => F32x4) => F32x4[];
 
 /** The transforms, with or without fused multiply-add. */
 export function winogradTransforms(relaxed: boolean) {
   /** value * factor + addend */
-  const scaleAdd = (value: F32x4, factor: number, addend: F32x4) => value.multiplyAdd(splat(factor), addend, relaxed);
+  const scaleAdd = (value: F32x4, factor: F32x4, addend: F32x4) => value.multiplyAdd(factor, addend, relaxed);
 
   /** B' d: six pixels to six products' factors. */
-  const input: Transform = (f, [d0, d1, d2, d3, d4, d5]) => {
-    const even = f.let(scaleAdd(d2, -4, d4));
-    const odd = f.let(scaleAdd(d1, -4, d3));
+  const input: Transform = (f, [d0, d1, d2, d3, d4, d5], constant = splat) => {
+    const even = f.let(scaleAdd(d2, constant(-4), d4));
+    const odd = f.let(scaleAdd(d1, constant(-4), d3));
     const evenHalf = f.let(d4.sub(d2));
     const oddHalf = f.let(d3.sub(d1));
     return [
-      scaleAdd(d0, 4, scaleAdd(d2, -5, d4)),
+      scaleAdd(d0, constant(4), scaleAdd(d2, constant(-5), d4)),
       even.add(odd),
       even.sub(odd),
-      scaleAdd(oddHalf, 2, evenHalf),
-      scaleAdd(oddHalf, -2, evenHalf),
-      scaleAdd(d1, 4, scaleAdd(d3, -5, d5)),
+      scaleAdd(oddHalf, constant(2), evenHalf),
+      scaleAdd(oddHalf, constant(-2), evenHalf),
+      scaleAdd(d1, constant(4), scaleAdd(d3, constant(-5), d5)),
     ];
   };
 
   /** A' m: six products to four output pixels. */
-  const output: Transform = (f, [m0, m1, m2, m3, m4, m5]) => {
+  const output: Transform = (f, [m0, m1, m2, m3, m4, m5], constant = splat) => {
     const sum = f.let(m1.add(m2));
     const difference = f.let(m1.sub(m2));
     const sumTwo = f.let(m3.add(m4));
     const differenceTwo = f.let(m3.sub(m4));
     return [
       m0.add(sum).add(sumTwo),
-      scaleAdd(differenceTwo, 2, difference),
-      scaleAdd(sumTwo, 4, sum),
-      scaleAdd(differenceTwo, 8, difference).add(m5),
+      scaleAdd(differenceTwo, constant(2), difference),
+      scaleAdd(sumTwo, constant(4), sum),
+      scaleAdd(differenceTwo, constant(8), difference).add(m5),
     ];
   };
 
   /** G g: three taps to six products' factors. */
-  const filter: Transform = (f, [g0, g1, g2]) => {
-    const outer = f.let(g0.add(g2).mul(-1 / 6));
-    const middle = f.let(g1.mul(1 / 6));
-    const far = f.let(scaleAdd(g0, 1 / 24, g2.mul(1 / 6)));
-    const farMiddle = f.let(g1.mul(1 / 12));
-    return [g0.mul(1 / 4), outer.sub(middle), outer.add(middle), far.add(farMiddle), far.sub(farMiddle), g2];
+  const filter: Transform = (f, [g0, g1, g2], constant = splat) => {
+    const outer = f.let(g0.add(g2).mul(constant(-1 / 6)));
+    const middle = f.let(g1.mul(constant(1 / 6)));
+    const far = f.let(scaleAdd(g0, constant(1 / 24), g2.mul(constant(1 / 6))));
+    const farMiddle = f.let(g1.mul(constant(1 / 12)));
+    return [g0.mul(constant(1 / 4)), outer.sub(middle), outer.add(middle), far.add(farMiddle), far.sub(farMiddle), g2];
   };
 
   /** A y: four output gradients to six factors. */
-  const outputGradient: Transform = (f, [y0, y1, y2, y3]) => {
+  const outputGradient: Transform = (f, [y0, y1, y2, y3], constant = splat) => {
     const even = f.let(y0.add(y2));
     const odd = f.let(y1.add(y3));
-    const evenTwo = f.let(scaleAdd(y2, 4, y0));
-    const oddTwo = f.let(scaleAdd(y3, 8, y1.add(y1)));
+    const evenTwo = f.let(scaleAdd(y2, constant(4), y0));
+    const oddTwo = f.let(scaleAdd(y3, constant(8), y1.add(y1)));
     return [y0, even.add(odd), even.sub(odd), evenTwo.add(oddTwo), evenTwo.sub(oddTwo), y3];
   };
 
   /** G' m: six sums of products to the gradients of three taps. */
-  const filterGradient: Transform = (f, [m0, m1, m2, m3, m4, m5]) => {
-    const sum = f.let(m1.add(m2).mul(-1 / 6));
+  const filterGradient: Transform = (f, [m0, m1, m2, m3, m4, m5], constant = splat) => {
+    const sum = f.let(m1.add(m2).mul(constant(-1 / 6)));
     const sumTwo = f.let(m3.add(m4));
-    const middle = f.let(m2.sub(m1).mul(1 / 6));
+    const middle = f.let(m2.sub(m1).mul(constant(1 / 6)));
     return [
-      scaleAdd(sumTwo, 1 / 24, scaleAdd(m0, 1 / 4, sum)),
-      scaleAdd(m3.sub(m4), 1 / 12, middle),
-      scaleAdd(sumTwo, 1 / 6, sum).add(m5),
+      scaleAdd(sumTwo, constant(1 / 24), scaleAdd(m0, constant(1 / 4), sum)),
+      scaleAdd(m3.sub(m4), constant(1 / 12), middle),
+      scaleAdd(sumTwo, constant(1 / 6), sum).add(m5),
     ];
   };
 

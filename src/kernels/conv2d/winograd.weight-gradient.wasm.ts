@@ -10,9 +10,10 @@
  *     goes through its tiles in chunks: transforms x into V[e][tile][C] and dy into D[e][tile][K], then adds
  *     S[e] += V[e]' D[e]. Both operands are read as they lie: k runs over tiles. Longer chunks mean fewer passes over S,
  *     shorter ones keep V and D in L2.
- *  2. `reduce` adds the parts in order and transforms the sums into the nine taps.
+ *  2. `reduce` adds the parts in order and transforms the sums into the nine taps. Taps of sums that are marked, because a
+ *     tile held NaN, an infinity or a huge value (winograd.tiles.wasm.ts), are computed anew as direct sums.
  */
-import { input, output, scratch, type WasmPlan, type WasmVariant } from '../../devices/kernel.ts';
+import { input, output, scratch, type WasmAdapterInfo, type WasmPlan, type WasmVariant } from '../../devices/kernel.ts';
 import {
   F32x4,
   type FunctionReference,
@@ -21,9 +22,10 @@ import {
   type ModuleBuilder,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
-import { minimum, RegisterTile, TILE_COLUMNS, TILE_ROWS } from '../matmul/tile.wasm.ts';
+import { minimum, RegisterTile, TILE_ROWS, tileColumns, wideTiles } from '../matmul/tile.wasm.ts';
 import { type Conv2dSizes, type Conv2dWeightGradientParams, conv2dWeightGradientSizes } from './conv2d.ts';
 import { winogradApplies, winogradPays } from './conv2d.winograd.wasm.ts';
+import { defineTapRepair } from './winograd.repair.wasm.ts';
 import { blockBytes, defineTileTransform, locateTile, oddLines, tileGrid, zerosBytes } from './winograd.tiles.wasm.ts';
 import { PRODUCTS, TILE_INPUTS, TILE_OUTPUTS, winogradTransforms } from './winograd.transforms.wasm.ts';
 
@@ -38,7 +40,9 @@ const GRAIN_ELEMENTS = 50_000;
 
 interface Layout extends Omit<Conv2dSizes, 'batch'> {
   readonly relaxed: boolean;
-  /** Output channels, rounded up to whole panels. */
+  /** Columns of the register tile. */
+  readonly tileWidth: number;
+  /** Output channels, rounded up to whole tiles. */
   readonly columns: number;
   /** Tiles per chunk. */
   readonly chunk: number;
@@ -51,27 +55,30 @@ const partBytes = ({ inputChannels, columns }: Pick<Layout, 'inputChannels' | 'c
 const inputProduct = ({ chunk, inputChannels }: Layout): number => oddLines(chunk * inputChannels * 4);
 const gradientProduct = ({ chunk, columns }: Layout): number => oddLines(chunk * columns * 4);
 
-function chooseLayout({ batch, ...sizes }: Conv2dSizes, relaxed: boolean): Layout {
+function chooseLayout({ batch, ...sizes }: Conv2dSizes, adapter: WasmAdapterInfo): Layout {
   const { down, across } = tileGrid(sizes.outputHeight, sizes.outputWidth);
   const tiles = batch * down * across;
-  const columns = Math.ceil(sizes.outputChannels / TILE_COLUMNS) * TILE_COLUMNS;
-  const memory = Math.floor(SUM_BYTES / partBytes({ inputChannels: sizes.inputChannels, columns }));
+  const tileWidth = tileColumns(adapter, sizes.outputChannels);
+  const columns = Math.ceil(sizes.outputChannels / tileWidth) * tileWidth;
+  // The number of parts decides bits, so it must not depend on the width of the tile.
+  const narrow = { inputChannels: sizes.inputChannels, columns: Math.ceil(sizes.outputChannels / 8) * 8 };
+  const memory = Math.floor(SUM_BYTES / partBytes(narrow));
   const parts = Math.max(1, Math.min(Math.max(memory, MIN_PARTS), MAX_PARTS, Math.ceil(tiles / 16)));
   const perPart = Math.ceil(tiles / parts);
   const chunks = Math.max(1, Math.ceil(perPart / MAX_CHUNK));
   const chunk = Math.max(1, Math.ceil(perPart / chunks));
-  return { ...sizes, relaxed, columns, chunk, parts };
+  return { ...sizes, relaxed: adapter.relaxedSimd, tileWidth, columns, chunk, parts };
 }
 
 /** S[e] += V[e]' D[e] for one product over all tiles of a chunk. */
 function defineMultiply(m: ModuleBuilder, layout: Layout): FunctionReference {
-  const { inputChannels, columns, relaxed } = layout;
+  const { inputChannels, tileWidth, columns, relaxed } = layout;
   const parameters = { v: i32, d: i32, sums: i32, tiles: i32, isFirst: i32 };
   return m.inner(parameters, undefined, (f, { v, d, sums, tiles, isFirst }) => {
-    const tile = new RegisterTile(f, { rows: [0, 4, 8, 12], relaxed });
+    const tile = new RegisterTile(f, { rows: [0, 4, 8, 12], columns: tileWidth, relaxed });
     f.repeat(inputChannels / TILE_ROWS, () => {
       const panel = f.let(d);
-      f.repeat(columns / TILE_COLUMNS, () => {
+      f.repeat(columns / tileWidth, () => {
         f.if(
           isFirst,
           () => tile.clear(),
@@ -80,8 +87,8 @@ function defineMultiply(m: ModuleBuilder, layout: Layout): FunctionReference {
         const depth = tiles;
         tile.accumulate({ a: f.let(v), b: f.let(panel), stepA: inputChannels * 4, stepB: columns * 4, depth });
         tile.store(sums, columns * 4);
-        f.advance(panel, TILE_COLUMNS * 4);
-        f.advance(sums, TILE_COLUMNS * 4);
+        f.advance(panel, tileWidth * 4);
+        f.advance(sums, tileWidth * 4);
       });
       f.advance(v, TILE_ROWS * 4);
       f.advance(sums, (TILE_ROWS - 1) * columns * 4);
@@ -99,12 +106,14 @@ function defineAccumulate(m: ModuleBuilder, layout: Layout): void {
     extent: TILE_INPUTS,
     transform: transforms.input,
     productBytes: inputProduct(layout),
+    tileWidth: layout.tileWidth,
   });
   const gradients = { height: outputHeight, width: outputWidth, channels: outputChannels };
   const transformGradient = defineTileTransform(m, gradients, {
     extent: TILE_OUTPUTS,
     transform: transforms.outputGradient,
     productBytes: gradientProduct(layout),
+    tileWidth: layout.tileWidth,
   });
   const multiply = defineMultiply(m, layout);
   m.function(
@@ -170,8 +179,10 @@ function defineAccumulate(m: ModuleBuilder, layout: Layout): void {
 function defineReduce(m: ModuleBuilder, layout: Layout): void {
   const { inputChannels, outputChannels, columns, parts, relaxed } = layout;
   const { filterGradient: transform } = winogradTransforms(relaxed);
-  const parameters = { start: i32, end: i32, sums: i32, dw: i32, block: i32 };
-  m.function('reduce', parameters, (f, { start, end, sums, dw, block }) => {
+  const repair = defineTapRepair(m, layout);
+  const arrays = { x: i32, dy: i32, sums: i32, dw: i32, block: i32 };
+  m.function('reduce', { start: i32, end: i32, ...arrays, batch: i32 }, (f, args) => {
+    const { start, end, x, dy, sums, dw, block, batch } = args;
     const sum = f.local(f32x4);
     const step = columns * 4; // between products in the block
     f.for(start, end, 1, channel => {
@@ -195,6 +206,7 @@ function defineReduce(m: ModuleBuilder, layout: Layout): void {
       f.for(0, outputChannels, 4, column => {
         // Columns of the 6 x 6 block, then its first three rows.
         const at = f.let(block.add(column.shl(2)));
+        const first = f.let(at.f32x4());
         f.repeat(TILE_INPUTS, () => {
           const values = Array.from({ length: TILE_INPUTS }, (_, i) => f.let(at.f32x4(i * TILE_INPUTS * step)));
           transform(f, values).forEach((value, i) => {
@@ -213,21 +225,27 @@ function defineReduce(m: ModuleBuilder, layout: Layout): void {
           f.advance(row, TILE_INPUTS * step);
           f.advance(tap, TAPS * tapBytes);
         });
+        const isMarked = f.let(first.ne(first));
+        f.if(isMarked.anyTrue(), () => f.call(repair, [x, dy, dw, batch, channel, column, isMarked]));
       });
     });
   });
 }
 
-function plan(sizes: Conv2dSizes, relaxed: boolean): WasmPlan {
-  const layout = chooseLayout(sizes, relaxed);
+function plan(sizes: Conv2dSizes, adapter: WasmAdapterInfo): WasmPlan {
+  const layout = chooseLayout(sizes, adapter);
   const { inputChannels, columns, parts } = layout;
   const { down, across } = tileGrid(sizes.outputHeight, sizes.outputWidth);
   const total = sizes.batch * down * across;
   const perPart = Math.ceil(total / parts);
-  const program = wasmProgram(`conv2d winograd weight gradient ${JSON.stringify(layout)}`, m => {
-    defineAccumulate(m, layout);
-    defineReduce(m, layout);
-  });
+  const program = wasmProgram(
+    `conv2d winograd weight gradient ${JSON.stringify(layout)}`,
+    m => {
+      defineAccumulate(m, layout);
+      defineReduce(m, layout);
+    },
+    wideTiles(layout),
+  );
   const widest = Math.max(inputChannels, columns);
   return {
     scratch: [
@@ -250,7 +268,7 @@ function plan(sizes: Conv2dSizes, relaxed: boolean): WasmPlan {
         entry: 'reduce',
         tasks: inputChannels,
         grain: Math.ceil(GRAIN_ELEMENTS / (parts * PRODUCTS * columns)),
-        args: [scratch(0), output(0), scratch(4)],
+        args: [input(0), input(1), scratch(0), output(0), scratch(4), sizes.batch],
       },
     ],
   };
@@ -258,7 +276,8 @@ function plan(sizes: Conv2dSizes, relaxed: boolean): WasmPlan {
 
 export const conv2dWeightGradientWinograd: WasmVariant<Conv2dWeightGradientParams> = {
   name: 'winograd',
+  convolution: 'default',
   applies: (specs, params) => winogradApplies(conv2dWeightGradientSizes(specs, params)),
   prefers: (specs, params) => winogradPays(conv2dWeightGradientSizes(specs, params)),
-  plan: (specs, params, adapter) => plan(conv2dWeightGradientSizes(specs, params), adapter.relaxedSimd),
+  plan: (specs, params, adapter) => plan(conv2dWeightGradientSizes(specs, params), adapter),
 };

@@ -2,7 +2,6 @@
  * Operations of two operands, each in three languages (see `unary.table.ts`). Comparisons and logic give 1 or 0.
  */
 import type { F32x4, FunctionBuilder, I32x4 } from '../../devices/wasm/assembler/module.ts';
-import type { BinaryOp } from './elementwise.ts';
 import { pow } from './power.wasm.ts';
 import { flagWhere } from './vector-math.wasm.ts';
 
@@ -24,7 +23,7 @@ export interface BinaryOperation {
 
 const not = (mask: I32x4): I32x4 => mask.eq(0);
 
-export const binaryTable: Readonly<Record<BinaryOp, BinaryOperation>> = {
+const rows = {
   add: {
     value: (a, b) => a + b,
     wgsl: 'a + b',
@@ -64,32 +63,32 @@ export const binaryTable: Readonly<Record<BinaryOp, BinaryOperation>> = {
   },
   equal: {
     value: (a, b) => Number(a === b),
-    wgsl: 'flag(a == b)',
+    wgsl: 'flag(isEqual(a, b))',
     wasm: { float: (_, a, b) => flagWhere(a.eq(b)), integer: (a, b) => flagWhere(a.eq(b)) },
   },
   notEqual: {
     value: (a, b) => Number(a !== b),
-    wgsl: 'flag(!(a == b))',
+    wgsl: 'flag(!isEqual(a, b))',
     wasm: { float: (_, a, b) => flagWhere(a.ne(b)), integer: (a, b) => flagWhere(not(a.eq(b))) },
   },
   less: {
     value: (a, b) => Number(a < b),
-    wgsl: 'flag(a < b)',
+    wgsl: 'flag(isLess(a, b))',
     wasm: { float: (_, a, b) => flagWhere(a.lt(b)), integer: (a, b) => flagWhere(a.lt(b)) },
   },
   lessEqual: {
     value: (a, b) => Number(a <= b),
-    wgsl: 'flag(a <= b)',
+    wgsl: 'flag(isAtMost(a, b))',
     wasm: { float: (_, a, b) => flagWhere(a.le(b)), integer: (a, b) => flagWhere(a.le(b)) },
   },
   greater: {
     value: (a, b) => Number(a > b),
-    wgsl: 'flag(a > b)',
+    wgsl: 'flag(isLess(b, a))',
     wasm: { float: (_, a, b) => flagWhere(a.gt(b)), integer: (a, b) => flagWhere(a.gt(b)) },
   },
   greaterEqual: {
     value: (a, b) => Number(a >= b),
-    wgsl: 'flag(a >= b)',
+    wgsl: 'flag(isAtMost(b, a))',
     wasm: { float: (_, a, b) => flagWhere(a.ge(b)), integer: (a, b) => flagWhere(a.ge(b)) },
   },
   and: {
@@ -102,7 +101,11 @@ export const binaryTable: Readonly<Record<BinaryOp, BinaryOperation>> = {
     wgsl: 'flag((a != T(0)) | (b != T(0)))',
     wasm: { integer: (a, b) => flagWhere(not(a.or(b).eq(0))) },
   },
-};
+} satisfies Record<string, BinaryOperation>;
+
+export type BinaryOp = keyof typeof rows;
+
+export const binaryTable: Readonly<Record<BinaryOp, BinaryOperation>> = rows;
 
 /** C's pow, which differs from JavaScript's where the base is 1 or -1: 1^NaN = 1, (-1)^inf = 1. */
 function power(a: number, b: number): number {

@@ -1,8 +1,7 @@
 /** Elementwise operations as one loop each. What an operation computes is in the tables. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import { broadcastShapes, broadcastStrides, type Shape, stridesOf } from '../../devices/shape.ts';
-import { numberOf } from '../parameter-number.ts';
 import { binaryTable } from './binary.table.ts';
 import {
   type AffineParams,
@@ -17,7 +16,7 @@ import {
 } from './elementwise.ts';
 import { unaryTable } from './unary.table.ts';
 
-type Arrays = readonly NumberArray[];
+type Arrays = readonly TypedArray[];
 
 export function unaryReference([x]: Arrays, [y]: Arrays, [spec]: readonly Spec[], params: UnaryParams): void {
   const { value } = unaryTable[params.op];
@@ -75,7 +74,7 @@ export function castReference([x]: Arrays, [y]: Arrays, [spec]: readonly Spec[],
 }
 
 export function fillReference(_: Arrays, [out]: Arrays, __: readonly Spec[], { value }: FillParams): void {
-  out.fill(numberOf(value, 'fill'));
+  out.fill(value);
 }
 
 export function accumulateReference([x]: Arrays, [out]: Arrays, _: readonly Spec[], __: NoParams): void {

@@ -7,33 +7,11 @@ import type { DType } from '../../devices/dtype.ts';
 import { DTypeError, ShapeError, UsageError } from '../../devices/errors.ts';
 import type { KernelDefinition, Spec } from '../../devices/kernel.ts';
 import { broadcastShapes, checkShape, formatShape, type Shape, sameShape, sizeOf } from '../../devices/shape.ts';
-import { numberOf, type ParameterNumber } from '../parameter-number.ts';
 import { trafficOf } from '../traffic.ts';
+import { type BinaryOp, binaryTable } from './binary.table.ts';
+import { type UnaryOp, unaryTable } from './unary.table.ts';
 
-export type UnaryOp =
-  | 'relu'
-  | 'leakyRelu'
-  | 'elu'
-  | 'gelu'
-  | 'silu'
-  | 'tanh'
-  | 'sigmoid'
-  | 'softplus'
-  | 'exp'
-  | 'log'
-  | 'sqrt'
-  | 'rsqrt'
-  | 'square'
-  | 'abs'
-  | 'neg'
-  | 'sign'
-  | 'reciprocal'
-  | 'sin'
-  | 'cos'
-  | 'erf'
-  | 'floor'
-  | 'ceil'
-  | 'round';
+export type { BinaryOp, UnaryOp };
 
 export interface UnaryParams {
   readonly op: UnaryOp;
@@ -41,10 +19,7 @@ export interface UnaryParams {
   readonly alpha?: number;
 }
 
-export type ArithmeticOp = 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum';
 export type ComparisonOp = 'equal' | 'notEqual' | 'less' | 'lessEqual' | 'greater' | 'greaterEqual';
-export type LogicalOp = 'and' | 'or';
-export type BinaryOp = ArithmeticOp | ComparisonOp | LogicalOp;
 
 export interface BinaryParams {
   readonly op: BinaryOp;
@@ -55,14 +30,14 @@ export interface AffineParams {
 }
 export interface ClampParams {
   /** Absent: no bound on that side. */
-  readonly min?: ParameterNumber;
-  readonly max?: ParameterNumber;
+  readonly min?: number;
+  readonly max?: number;
 }
 export interface CastParams {
   readonly to: DType;
 }
 export interface FillParams {
-  readonly value: ParameterNumber;
+  readonly value: number;
   readonly shape: Shape;
   readonly dtype: DType;
 }
@@ -72,8 +47,7 @@ export type NoParams = Record<string, never>;
 /** Most axes a strided kernel walks over. */
 export const MAX_RANK = 8;
 
-const INTEGER_UNARY: ReadonlySet<UnaryOp> = new Set(['abs', 'neg', 'sign', 'square']);
-const COMPARISONS: ReadonlySet<BinaryOp> = new Set([
+const COMPARISONS: ReadonlySet<BinaryOp> = new Set<ComparisonOp>([
   'equal',
   'notEqual',
   'less',
@@ -81,7 +55,6 @@ const COMPARISONS: ReadonlySet<BinaryOp> = new Set([
   'greater',
   'greaterEqual',
 ]);
-const INTEGER_ARITHMETIC: ReadonlySet<BinaryOp> = new Set(['add', 'sub', 'mul', 'maximum', 'minimum']);
 
 export const isComparison = (op: BinaryOp): boolean => COMPARISONS.has(op);
 
@@ -92,7 +65,7 @@ const elements = (specs: readonly Spec[]): number => sizeOf(specs[0].shape);
 
 function wantDType(what: string, spec: Spec, ...allowed: readonly DType[]): void {
   if (!allowed.includes(spec.dtype)) {
-    throw new DTypeError(`${what}: ${allowed.join(' or ')} wanted, got ${spec.dtype}.`);
+    throw new DTypeError(`${what} takes ${allowed.join(' or ')}, not ${spec.dtype}.`);
   }
 }
 
@@ -112,12 +85,12 @@ function checkAlpha(params: UnaryParams): void {
   }
 }
 
-/** Inputs [x]; output of the same spec. float32, and int32 for abs, neg, sign and square. */
+/** Inputs [x]; output of the same spec. float32, and int32 for the operations that have a form for integers. */
 export const unaryDefinition: KernelDefinition<UnaryParams> = {
   name: 'unary',
   infer([x], params) {
     checkAlpha(params);
-    if (INTEGER_UNARY.has(params.op)) wantDType(params.op, x, 'float32', 'int32');
+    if (unaryTable[params.op].wasm.integer) wantDType(params.op, x, 'float32', 'int32');
     else wantDType(params.op, x, 'float32');
     return [x];
   },
@@ -145,9 +118,9 @@ export const unaryGradientDefinition: KernelDefinition<UnaryParams> = {
 
 function inferBinary([a, b]: readonly Spec[], { op }: BinaryParams): Spec[] {
   if (a.dtype !== b.dtype) throw new DTypeError(`${op}: operands are ${a.dtype} and ${b.dtype}; cast one of them.`);
-  if (op === 'and' || op === 'or') wantDType(op, a, 'int32');
-  else if (isComparison(op) || INTEGER_ARITHMETIC.has(op)) wantDType(op, a, 'float32', 'int32');
-  else wantDType(op, a, 'float32');
+  const { float, integer } = binaryTable[op].wasm;
+  if (float && integer) wantDType(op, a, 'float32', 'int32');
+  else wantDType(op, a, float ? 'float32' : 'int32');
   const shape = broadcastShapes(a.shape, b.shape, op);
   wantRank(op, shape);
   return [{ shape, dtype: isComparison(op) ? 'int32' : a.dtype }];
@@ -181,10 +154,7 @@ export const affineDefinition: KernelDefinition<AffineParams> = {
 };
 
 /** The bounds of a clamp as numbers. */
-export const clampBounds = ({ min = '-Infinity', max = 'Infinity' }: ClampParams): [number, number] => [
-  numberOf(min, 'clamp'),
-  numberOf(max, 'clamp'),
-];
+export const clampBounds = ({ min = -Infinity, max = Infinity }: ClampParams): [number, number] => [min, max];
 
 /** Inputs [x]; output min(max(x, min), max). float32; passes NaN on. */
 export const clampDefinition: KernelDefinition<ClampParams> = {
@@ -238,10 +208,9 @@ export const fillDefinition: KernelDefinition<FillParams> = {
   name: 'fill',
   infer(_, { value, shape, dtype }) {
     checkShape(shape, 'fill');
-    const number = numberOf(value, 'fill');
     const range = INTEGER_RANGE[dtype];
-    if (range && !(Number.isInteger(number) && number >= range[0] && number <= range[1])) {
-      throw new DTypeError(`fill: ${number} is not a value of ${dtype}.`);
+    if (range && !(Number.isInteger(value) && value >= range[0] && value <= range[1])) {
+      throw new DTypeError(`fill: ${value} is not a value of ${dtype}.`);
     }
     return [{ shape, dtype }];
   },

@@ -9,7 +9,6 @@ import { type Shape, sizeOf } from '../../devices/shape.ts';
 import type { F32x4, I32x4 } from '../../devices/wasm/assembler/module.ts';
 import { i32, splatI32, wasmProgram } from '../../devices/wasm/assembler/module.ts';
 import { f32Bits } from '../../devices/webgpu/uniforms.ts';
-import { numberOf } from '../parameter-number.ts';
 import { binaryTable } from './binary.table.ts';
 import { broadcastWalk, type Walk } from './broadcast.ts';
 import {
@@ -55,12 +54,13 @@ export const unaryWasm = only<UnaryParams>(([x], params) => {
 });
 
 export const unaryGradientWasm = only<UnaryParams>(([x], params) => {
-  const { wasm, derivativeOf } = unaryTable[params.op];
+  const { wasm, derivativeOf, derivativeWeight } = unaryTable[params.op];
   return mapPlan(
     {
       key: `${params.op} gradient`,
       operands: ['float', 'float'],
       parameters: 1,
+      weight: derivativeWeight,
       body: (f, [v, dy]: readonly F32x4[], [alpha]) => wasm.derivative(f, v, alpha).mul(dy),
     },
     line(x.shape, 2),
@@ -149,7 +149,7 @@ export function fillPass(value: number, dtype: DType, bytes: number): WasmPass {
 }
 
 export const fillWasm = only<FillParams>((_, { value, shape, dtype }) => ({
-  passes: [fillPass(numberOf(value, 'fill'), dtype, sizeOf(shape) * bytesPerElement(dtype))],
+  passes: [fillPass(value, dtype, sizeOf(shape) * bytesPerElement(dtype))],
 }));
 
 const fillSignature = { start: i32, end: i32, out: i32, value: i32, bytes: i32 };

@@ -6,7 +6,6 @@ import { bytesPerElement } from '../../devices/dtype.ts';
 import { input, type Slot, type Spec, type WgslVariant } from '../../devices/kernel.ts';
 import { type Shape, sizeOf } from '../../devices/shape.ts';
 import { f32Bits } from '../../devices/webgpu/uniforms.ts';
-import { numberOf } from '../parameter-number.ts';
 import { binaryTable } from './binary.table.ts';
 import { broadcastWalk, type Walk } from './broadcast.ts';
 import {
@@ -170,8 +169,7 @@ export const accumulateWgsl = mapVariants<NoParams>(([x]) => {
 
 /** Any dtype is filled in words of four bytes; bytes are repeated in them (allocations are whole words). */
 export const fillWgsl = mapVariants<FillParams>((_, { value, shape, dtype }) => {
-  const number = numberOf(value, 'fill');
-  const bits = dtype === 'float32' ? f32Bits(number) : dtype === 'uint8' ? number * 0x01010101 : number;
+  const bits = dtype === 'float32' ? f32Bits(value) : dtype === 'uint8' ? value * 0x01010101 : value;
   const words = Math.ceil((sizeOf(shape) * bytesPerElement(dtype)) / 4);
   return {
     map: { operands: [], output: 'u32', expression: 'value', parameters: [{ name: 'value', type: 'u32', bits }] },

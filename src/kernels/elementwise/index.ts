@@ -53,14 +53,12 @@ import {
 
 export type {
   AffineParams,
-  ArithmeticOp,
   BinaryOp,
   BinaryParams,
   CastParams,
   ClampParams,
   ComparisonOp,
   FillParams,
-  LogicalOp,
   NoParams,
   UnaryOp,
   UnaryParams,

@@ -69,8 +69,7 @@ interface RowForm {
 }
 
 function mapProgram(map: WasmMap, form: RowForm): WasmProgram {
-  const { operands, parameters = 0, readsOutput, weight = 1 } = map;
-  const unroll = weight > 1 ? 1 : 4;
+  const { operands, parameters = 0 } = map;
   const outerKey = typeof form.outer === 'string' ? form.outer : JSON.stringify(form.outer);
   const numbered = <E>(name: string, count: number, type: E): Record<string, E> =>
     Object.fromEntries(Array.from({ length: count }, (_, k) => [`${name}${k}`, type]));
@@ -88,75 +87,97 @@ function mapProgram(map: WasmMap, form: RowForm): WasmProgram {
     };
     m.function('run', signature, (f, args: any) => {
       const values = Array.from({ length: parameters }, (_, k) => f.let(args[`parameter${k}`].splat() as F32x4));
-      const out = f.local(i32);
-      const pointers = operands.map(() => f.local(i32));
-      /** The one element of an operand that is repeated along the row. */
-      const held = operands.map((_, k) => (form.inner[k] === 0 ? f.local(f32x4) : undefined));
-
-      /** Applies the body to the vector at a byte offset; `load` reads what is not repeated. */
-      const compute = (load: (pointer: I32) => F32x4): Vector => {
-        const loaded = operands.map((kind, k) => {
-          const whole = held[k];
-          return whole ? typed(whole, kind) : f.let(typed(load(pointers[k]), kind) as F32x4);
-        });
-        if (readsOutput) loaded.unshift(f.let(typed(load(out), readsOutput) as F32x4));
-        return map.body(f, loaded, values);
-      };
-      const advance = (bytes: number): void => {
-        f.advance(out, bytes);
-        for (const [k, pointer] of pointers.entries()) if (!held[k]) f.advance(pointer, bytes);
-      };
-      const vectors = (count: I32, each: number): void => {
-        const stop = f.let(out.add(count.shl(2)));
-        f.while(
-          () => out.ltU(stop),
-          () => {
-            for (let k = 0; k < each; k++) {
-              f.store(
-                out,
-                compute(pointer => pointer.f32x4(16 * k)),
-                16 * k,
-              );
-            }
-            advance(16 * each);
-          },
-        );
-      };
-      /** `count` elements from where the pointers stand. */
-      const row = (count: I32): void => {
-        for (const [k, vector] of held.entries()) if (vector) f.set(vector, pointers[k].f32x4Splat());
-        if (unroll > 1) vectors(f.let(count.and(-4 * unroll)), unroll);
-        if (form.whole === 'blocks' && unroll > 1) return;
-        vectors(f.let(count.and(unroll > 1 ? 4 * unroll - 4 : -4)), 1);
-        if (form.whole !== 'elements') return;
-        const rest = f.let(count.and(3));
-        f.if(rest, () => storeTail(f, out, f.let(compute(pointer => f.value(tail, [pointer, rest])) as F32x4), rest));
-      };
-
+      const row = new MappedRow(f, map, form, values);
       if (form.outer === 'line') {
         const first = f.let(args.start.mul(BLOCK) as I32);
         const past = f.let(args.end.mul(BLOCK) as I32);
-        f.set(out, args.out.add(first.shl(2)));
-        for (const [k, pointer] of pointers.entries()) {
-          f.set(pointer, held[k] ? args[`operand${k}`] : args[`operand${k}`].add(first.shl(2)));
+        f.set(row.out, args.out.add(first.shl(2)));
+        for (const [k, pointer] of row.pointers.entries()) {
+          f.set(pointer, form.inner[k] === 0 ? args[`operand${k}`] : args[`operand${k}`].add(first.shl(2)));
         }
         const length = args.length as I32;
-        row(f.let(length.ltU(past).select(length, past).sub(first)));
+        row.run(f.let(length.ltU(past).select(length, past).sub(first)), tail);
         return;
       }
       f.for(args.start, args.end, 1, index => {
-        f.set(out, args.out.add(index.mul(args.length).shl(2)));
+        f.set(row.out, args.out.add(index.mul(args.length).shl(2)));
         const offsets =
           form.outer === 'rows'
             ? operands.map((_, k) => index.mul(args[`stride${k}`]))
             : rowOffsets(f, index, form.outer as Walk);
-        for (const [k, pointer] of pointers.entries()) {
+        for (const [k, pointer] of row.pointers.entries()) {
           f.set(pointer, args[`operand${k}`].add(offsets[k].shl(2)));
         }
-        row(args.length);
+        row.run(args.length, tail);
       });
     });
   });
+}
+
+/** The loop over one row: `out` and `pointers` say where it begins, and move along with it. */
+class MappedRow {
+  readonly out: I32;
+  readonly pointers: readonly I32[];
+  readonly #f: FunctionBuilder;
+  readonly #map: WasmMap;
+  readonly #form: RowForm;
+  readonly #parameters: readonly F32x4[];
+  /** The one element of an operand that is repeated along the row. */
+  readonly #held: readonly (F32x4 | undefined)[];
+
+  constructor(f: FunctionBuilder, map: WasmMap, form: RowForm, parameters: readonly F32x4[]) {
+    this.#f = f;
+    this.#map = map;
+    this.#form = form;
+    this.#parameters = parameters;
+    this.out = f.local(i32);
+    this.pointers = map.operands.map(() => f.local(i32));
+    this.#held = map.operands.map((_, k) => (form.inner[k] === 0 ? f.local(f32x4) : undefined));
+  }
+
+  /** Applies the body to `count` elements. */
+  run(count: I32, tail: FunctionReference<F32x4>): void {
+    const f = this.#f;
+    const { whole } = this.#form;
+    const unroll = (this.#map.weight ?? 1) > 1 ? 1 : 4;
+    for (const [k, vector] of this.#held.entries()) if (vector) f.set(vector, this.pointers[k].f32x4Splat());
+    if (unroll > 1) this.#vectors(f.let(count.and(-4 * unroll)), unroll);
+    if (whole === 'blocks' && unroll > 1) return;
+    this.#vectors(f.let(count.and(unroll > 1 ? 4 * unroll - 4 : -4)), 1);
+    if (whole !== 'elements') return;
+    const rest = f.let(count.and(3));
+    f.if(rest, () =>
+      storeTail(f, this.out, f.let(this.#compute(pointer => f.value(tail, [pointer, rest])) as F32x4), rest),
+    );
+  }
+
+  /** `each` vectors at a time, as long as `count` elements last. */
+  #vectors(count: I32, each: number): void {
+    const f = this.#f;
+    const stop = f.let(this.out.add(count.shl(2)));
+    f.while(
+      () => this.out.ltU(stop),
+      () => {
+        for (let k = 0; k < each; k++) {
+          const vector = this.#compute(pointer => pointer.f32x4(16 * k));
+          f.store(this.out, vector, 16 * k);
+        }
+        f.advance(this.out, 16 * each);
+        for (const [k, pointer] of this.pointers.entries()) if (!this.#held[k]) f.advance(pointer, 16 * each);
+      },
+    );
+  }
+
+  /** The body applied to one vector; `load` reads what is not repeated. */
+  #compute(load: (pointer: I32) => F32x4): Vector {
+    const { operands, readsOutput } = this.#map;
+    const loaded = operands.map((kind, k) => {
+      const whole = this.#held[k];
+      return whole ? typed(whole, kind) : this.#f.let(typed(load(this.pointers[k]), kind) as F32x4);
+    });
+    if (readsOutput) loaded.unshift(this.#f.let(typed(load(this.out), readsOutput) as F32x4));
+    return this.#map.body(this.#f, loaded, this.#parameters);
+  }
 }
 
 /** Offsets of the operands for row `index` of the outer axes. */

@@ -1,10 +1,10 @@
 /**
  * x^y on four lanes: 2^(y log2 x), where log2 x is carried in two floats, because an error in its last place would be
- * multiplied by y. The algorithm and constants are those of fdlibm's e_powf.c (Sun Microsystems; single precision by Ian
- * Lance Taylor, Cygnus), with its branches turned into selections. Within 1.0 ULP, measured by
+ * multiplied by y. The algorithm is that of fdlibm's e_powf.c, with its branches turned into selections. Within 1.0 ULP, measured by
  * `test/kernels/vector-math.test.ts`.
  */
 import { type F32x4, type FunctionBuilder, splat, splatI32 } from '../../devices/wasm/assembler/module.ts';
+import { POW_CP, POW_EXP2, POW_LN2, POW_LOG2, POW_LOG2_CENTER } from './coefficients.ts';
 import { horner, scaleByPowerOfTwo } from './vector-math.wasm.ts';
 
 /** The upper 12 bits of the significand: products of two such numbers are exact. */
@@ -44,10 +44,7 @@ function log2Pair(f: FunctionBuilder, x: F32x4): [F32x4, F32x4] {
   const sLow = f.let(v.mul(u.sub(sHigh.mul(sumHigh)).sub(sHigh.mul(sumLow))));
   // log(significand / center) = 2 s + 2/3 s^3 + ..., as 2/3 s (3 + s^2 + r)
   const s2 = f.let(s.mul(s));
-  const series = horner(
-    s2,
-    [2.0697501302e-1, 2.3066075146e-1, 2.7272811532e-1, 3.3333334327e-1, 4.2857143283e-1, 6.0000002384e-1],
-  );
+  const series = horner(s2, POW_LOG2);
   const r = f.let(
     s2
       .mul(s2)
@@ -62,10 +59,10 @@ function log2Pair(f: FunctionBuilder, x: F32x4): [F32x4, F32x4] {
   const pHigh = f.let(upper(f.let(productHigh.add(productLow))));
   const pLow = f.let(productLow.sub(pHigh.sub(productHigh)));
   // Times 2 / (3 ln 2), plus log2 of the center, plus the exponent.
-  const zHigh = f.let(pHigh.mul(9.619140625e-1));
-  const centerLow = middle.select(splat(1.56322085e-6), splat(0));
-  const zLow = f.let(pHigh.mul(-1.1736857402e-4).add(pLow.mul(9.6179670095e-1)).add(centerLow));
-  const centerHigh = f.let(middle.select(splat(5.84960938e-1), splat(0)));
+  const zHigh = f.let(pHigh.mul(POW_CP[1]));
+  const centerLow = middle.select(splat(POW_LOG2_CENTER[1]), splat(0));
+  const zLow = f.let(pHigh.mul(POW_CP[2]).add(pLow.mul(POW_CP[0])).add(centerLow));
+  const centerHigh = f.let(middle.select(splat(POW_LOG2_CENTER[0]), splat(0)));
   const first = f.let(upper(f.let(zHigh.add(zLow).add(centerHigh).add(n))));
   return [first, f.let(zLow.sub(first.sub(n).sub(centerHigh).sub(zHigh)))];
 }
@@ -81,12 +78,12 @@ function exp2Pair(f: FunctionBuilder, high: F32x4, low: F32x4): F32x4 {
       .and(0xffff8000 | 0)
       .asF32x4(),
   );
-  const u = f.let(t.mul(6.93145752e-1));
-  const v = f.let(low.sub(t.sub(rest)).mul(6.9314718246e-1).add(t.mul(1.42860654e-6)));
+  const u = f.let(t.mul(POW_LN2[1]));
+  const v = f.let(low.sub(t.sub(rest)).mul(POW_LN2[0]).add(t.mul(POW_LN2[2])));
   const z = f.let(u.add(v));
   const w = f.let(v.sub(z.sub(u)));
   const z2 = f.let(z.mul(z));
-  const series = horner(z2, [4.1381369442e-8, -1.6533901999e-6, 6.613755977e-5, -2.777777845e-3, 1.6666667163e-1]);
+  const series = horner(z2, POW_EXP2);
   const c = f.let(z.sub(z2.mul(series)));
   const correction = z
     .mul(c)

@@ -6,7 +6,8 @@
  */
 import type { F32x4, FunctionBuilder, I32x4 } from '../../devices/wasm/assembler/module.ts';
 import { splat } from '../../devices/wasm/assembler/module.ts';
-import type { UnaryOp } from './elementwise.ts';
+import * as normal from './normal.wasm.ts';
+import * as trigonometry from './trigonometry.wasm.ts';
 import * as vector from './vector-math.wasm.ts';
 
 export interface UnaryOperation {
@@ -26,6 +27,8 @@ export interface UnaryOperation {
   };
   /** Instructions per vector, roughly in tens, where it is not about one: decides what is worth a thread. */
   readonly weight?: number;
+  /** The same of the derivative. */
+  readonly derivativeWeight?: number;
 }
 
 const logistic = (x: number): number => 1 / (1 + Math.exp(-x));
@@ -42,25 +45,46 @@ export function erf(x: number): number {
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
 }
 
+/** 1 - erf(x) for x >= 2, where erf has no digits left for it: Laplace's continued fraction, from its 60th term up. */
+function complementOfErf(x: number): number {
+  let fraction = x;
+  for (let k = 60; k >= 1; k--) fraction = x + k / 2 / fraction;
+  return Math.exp(-x * x) / (Math.sqrt(Math.PI) * fraction);
+}
+
 /** Nearest integer, ties to even (Math.round sends ties up). */
 export function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   const fraction = x - floor;
   if (fraction !== 0.5) return Math.round(x);
+  if (x === -0.5) return -0;
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
 /** Standard normal distribution: density and cumulative. */
 const density = (x: number): number => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
-const cumulative = (x: number): number => (1 + erf(x / Math.SQRT2)) / 2;
-
-/** c e^(-k x^2) */
-const bell = (f: FunctionBuilder, x: F32x4, c: number, k: number): F32x4 =>
-  vector.exp(f, f.let(x.mul(x).mul(-k))).mul(c);
+const cumulative = (x: number): number =>
+  x < -3 ? complementOfErf(-x / Math.SQRT2) / 2 : (1 + erf(x / Math.SQRT2)) / 2;
 
 const zero = (): F32x4 => splat(0);
 
-export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
+/**
+ * mish(x) = x t with t = tanh(log(1 + e)), e = e^x. Without a logarithm t = n / (n + 2), n = e (e + 2), and the derivative
+ * is t + 4 x e (e + 1) / (n + 2)^2. From 20 on t is 1 to the last digit, so e is that of 20 there and stays finite.
+ */
+const mish = {
+  t: (x: number): number => Math.tanh(Math.log1p(Math.exp(x))),
+  wgsl: {
+    e: 'exponential(min(x, T(20.0)))',
+    n: '(exponential(min(x, T(20.0))) * (exponential(min(x, T(20.0))) + 2.0))',
+  },
+  wasm(f: FunctionBuilder, x: F32x4): { e: F32x4; n: F32x4 } {
+    const e = f.let(vector.exp(f, f.let(x.pmin(20))));
+    return { e, n: f.let(e.add(2).mul(e)) };
+  },
+};
+
+const rows = {
   relu: {
     value: x => Math.max(x, 0), // Math.max passes NaN on
     derivative: x => (x <= 0 ? 0 : 1),
@@ -70,27 +94,28 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
   },
   leakyRelu: {
     value: (x, alpha) => (x <= 0 ? alpha * x : x),
-    derivative: (x, _, alpha) => (x <= 0 ? alpha : 1),
+    derivative: (x, _, alpha) => (x > 0 ? 1 : alpha), // of NaN too, as in PyTorch
     derivativeOf: 'x',
-    wgsl: { value: 'select(x, alpha * x, isNegative(x))', derivative: 'select(T(1), alpha, isNotPositive(x))' },
+    wgsl: { value: 'select(x, alpha * x, isNegative(x))', derivative: 'select(alpha, T(1), isAboveZero(x))' },
     wasm: {
       value: (_, x, alpha) => x.le(0).select(x.mul(alpha), x),
-      derivative: (_, x, alpha) => x.le(0).select(alpha, splat(1)),
+      derivative: (_, x, alpha) => x.gt(0).select(splat(1), alpha),
     },
   },
   elu: {
     value: (x, alpha) => (x <= 0 ? alpha * Math.expm1(x) : x),
-    derivative: (x, y, alpha) => (x <= 0 ? y + alpha : 1),
-    derivativeOf: 'y',
+    derivative: (x, _, alpha) => (x <= 0 ? alpha * Math.exp(x) : 1),
+    derivativeOf: 'x',
     wgsl: {
-      value: 'select(x, alpha * (exp(x) - T(1)), isNegative(x))',
-      derivative: 'select(T(1), y + alpha, isNotPositive(y))',
+      value: 'select(x, alpha * expm1OfNegative(x), isBelowZero(x))',
+      derivative: 'select(T(1), alpha * expOfSum(min(x, T(0)), T(0)), isNotPositive(x))',
     },
     wasm: {
-      value: (f, x, alpha) => x.le(0).select(vector.expm1OfNegative(f, x).mul(alpha), x),
-      derivative: (_, y, alpha) => y.le(0).select(y.add(alpha), splat(1)),
+      value: (f, x, alpha) => x.lt(0).select(vector.expm1OfNegative(f, x).mul(alpha), x),
+      derivative: (f, x, alpha) => x.le(0).select(vector.exp(f, f.let(x.pmin(0))).mul(alpha), splat(1)),
     },
     weight: 4,
+    derivativeWeight: 4,
   },
   gelu: {
     value: x => x * cumulative(x),
@@ -98,13 +123,14 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
     derivativeOf: 'x',
     wgsl: {
       value: 'x * normalCumulative(x)',
-      derivative: 'normalCumulative(x) + x * 0.3989422804 * exp(-0.5 * x * x)',
+      derivative: 'geluDerivative(x)',
     },
     wasm: {
-      value: (f, x) => vector.normalCumulative(f, x).mul(x),
-      derivative: (f, x) => vector.normalCumulative(f, x).add(bell(f, x, 1 / Math.sqrt(2 * Math.PI), 0.5).mul(x)),
+      value: (f, x) => normal.normalCumulative(f, x).mul(x),
+      derivative: normal.geluDerivative,
     },
     weight: 8,
+    derivativeWeight: 10,
   },
   silu: {
     value: x => x * logistic(x),
@@ -116,6 +142,29 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
       derivative: (f, x) => {
         const s = vector.sigmoid(f, x);
         return splat(1).sub(s).mul(x).add(1).mul(s);
+      },
+    },
+    weight: 4,
+    derivativeWeight: 4,
+  },
+  mish: {
+    value: x => x * mish.t(x),
+    derivative: x => (x > 20 ? 1 : mish.t(x) + x * logistic(x) * (1 - mish.t(x) ** 2)),
+    derivativeOf: 'x',
+    wgsl: {
+      value: `x * (${mish.wgsl.n} / (${mish.wgsl.n} + 2.0))`,
+      derivative: `${mish.wgsl.n} / (${mish.wgsl.n} + 2.0) + select(min(x, T(20.0)), x, isNaN(x)) *
+        (4.0 * ${mish.wgsl.e} * (${mish.wgsl.e} + 1.0) / ((${mish.wgsl.n} + 2.0) * (${mish.wgsl.n} + 2.0)))`,
+    },
+    wasm: {
+      value(f, x) {
+        const { n } = mish.wasm(f, x);
+        return n.div(n.add(2)).mul(x);
+      },
+      derivative(f, x) {
+        const { e, n } = mish.wasm(f, x);
+        const d = f.let(n.add(2));
+        return n.div(d).add(e.add(1).mul(e).mul(4).div(d.mul(d)).mul(x.pmin(20)));
       },
     },
     weight: 4,
@@ -140,18 +189,19 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
     value: x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
     derivative: logistic,
     derivativeOf: 'x',
-    wgsl: { value: 'select(x, T(0), isNegative(x)) + log(1.0 + exp(-abs(x)))', derivative: 'sigmoid(x)' },
+    wgsl: { value: 'softplus(x)', derivative: 'sigmoid(x)' },
     wasm: {
       value: (f, x) => x.pmax(0).add(vector.log1pOfFraction(f, vector.exp(f, f.let(x.abs().neg())))),
       derivative: vector.sigmoid,
     },
     weight: 8,
+    derivativeWeight: 4,
   },
   exp: {
     value: Math.exp,
     derivative: (_, y) => y,
     derivativeOf: 'y',
-    wgsl: { value: 'exp(x)', derivative: 'y' },
+    wgsl: { value: 'exponential(x)', derivative: 'y' },
     wasm: { value: vector.exp, derivative: (_, y) => y },
     weight: 3,
   },
@@ -159,7 +209,7 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
     value: Math.log,
     derivative: x => 1 / x,
     derivativeOf: 'x',
-    wgsl: { value: 'log(x)', derivative: '1.0 / x' },
+    wgsl: { value: 'logarithm(x)', derivative: '1.0 / x' },
     wasm: { value: vector.log, derivative: (_, x) => splat(1).div(x) },
     weight: 4,
   },
@@ -167,14 +217,14 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
     value: Math.sqrt,
     derivative: (_, y) => 0.5 / y,
     derivativeOf: 'y',
-    wgsl: { value: 'sqrt(x)', derivative: '0.5 / y' },
+    wgsl: { value: 'squareRoot(x)', derivative: '0.5 / y' },
     wasm: { value: (_, x) => x.sqrt(), derivative: (_, y) => splat(0.5).div(y) },
   },
   rsqrt: {
     value: x => 1 / Math.sqrt(x),
     derivative: (_, y) => -0.5 * y * y * y,
     derivativeOf: 'y',
-    wgsl: { value: '1.0 / sqrt(x)', derivative: '-0.5 * y * y * y' },
+    wgsl: { value: '1.0 / squareRoot(x)', derivative: '-0.5 * y * y * y' },
     wasm: { value: (_, x) => splat(1).div(x.sqrt()), derivative: (_, y) => y.mul(-0.5).mul(y).mul(y) },
   },
   square: {
@@ -188,7 +238,7 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
     value: Math.abs,
     derivative: Math.sign,
     derivativeOf: 'x',
-    wgsl: { value: 'abs(x)', derivative: 'sign(x)' },
+    wgsl: { value: 'abs(x)', derivative: 'signOf(x)' },
     wasm: { value: (_, x) => x.abs(), derivative: vector.sign, integer: x => x.abs() },
   },
   neg: {
@@ -202,7 +252,7 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
     value: Math.sign,
     derivative: () => 0,
     derivativeOf: 'x',
-    wgsl: { value: 'sign(x)', derivative: 'T(0)' },
+    wgsl: { value: 'signOf(x)', derivative: 'T(0)' },
     wasm: { value: vector.sign, derivative: zero, integer: vector.signOfIntegers },
   },
   reciprocal: {
@@ -217,24 +267,27 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
     derivative: Math.cos,
     derivativeOf: 'x',
     wgsl: { value: 'sine(x)', derivative: 'cosine(x)' },
-    wasm: { value: vector.sin, derivative: vector.cos },
+    wasm: { value: trigonometry.sin, derivative: trigonometry.cos },
     weight: 4,
+    derivativeWeight: 4,
   },
   cos: {
     value: Math.cos,
     derivative: x => -Math.sin(x),
     derivativeOf: 'x',
     wgsl: { value: 'cosine(x)', derivative: '-sine(x)' },
-    wasm: { value: vector.cos, derivative: (f, x) => vector.sin(f, x).neg() },
+    wasm: { value: trigonometry.cos, derivative: (f, x) => trigonometry.sin(f, x).neg() },
     weight: 4,
+    derivativeWeight: 4,
   },
   erf: {
     value: erf,
     derivative: x => (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x),
     derivativeOf: 'x',
-    wgsl: { value: 'erf(x)', derivative: '1.1283791671 * exp(-x * x)' },
-    wasm: { value: vector.erf, derivative: (f, x) => bell(f, x, 2 / Math.sqrt(Math.PI), 1) },
+    wgsl: { value: 'erf(x)', derivative: '1.1283791671 * bell(x, 1.0)' },
+    wasm: { value: normal.erf, derivative: (f, x) => normal.bell(f, x, 1).mul(2 / Math.sqrt(Math.PI)) },
     weight: 5,
+    derivativeWeight: 4,
   },
   floor: {
     value: Math.floor,
@@ -257,4 +310,9 @@ export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = {
     wgsl: { value: 'round(x)', derivative: 'T(0)' },
     wasm: { value: (_, x) => x.nearest(), derivative: zero },
   },
-};
+} satisfies Record<string, UnaryOperation>;
+
+/** The names of the rows: a new row is a new operation, and what else it needs no longer compiles until it is there. */
+export type UnaryOp = keyof typeof rows;
+
+export const unaryTable: Readonly<Record<UnaryOp, UnaryOperation>> = rows;

@@ -13,7 +13,7 @@ export const EXPONENT_BITS = 0x7f800000;
 export const firstNonFiniteDefinition: KernelDefinition<Record<string, never>> = {
   name: 'firstNonFinite',
   infer([x]) {
-    if (x.dtype !== 'float32') throw new DTypeError(`firstNonFinite: float32 wanted, got ${x.dtype}.`);
+    if (x.dtype !== 'float32') throw new DTypeError(`firstNonFinite takes float32, not ${x.dtype}.`);
     return [{ shape: [1], dtype: 'int32' }];
   },
   cost: ([x]) => ({ flops: 0, bytes: 4 * sizeOf(x.shape) + 4 }),

@@ -1,5 +1,5 @@
 /** Augmentation, image by image: decide, then copy pixels from where they come. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import { philoxBlock, uniformFromBits } from '../random/philox.ts';
 import { thresholdOf } from '../random/random.ts';
@@ -15,8 +15,8 @@ function reflect(i: number, extent: number): number {
 }
 
 export function augmentImagesReference(
-  [images, indices, state]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [images, indices, state]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   [{ shape }]: readonly Spec[],
   { crop, flip, erase }: AugmentParams,
 ): void {

@@ -1,11 +1,11 @@
 /** Batches by index, pixel by pixel. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import type { GatherParams } from './gather.ts';
 
 export function gatherImagesReference(
-  [images, indices]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [images, indices]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   [{ shape }]: readonly Spec[],
   _params: GatherParams,
 ): void {
@@ -19,8 +19,8 @@ export function gatherImagesReference(
 }
 
 export function gatherLabelsReference(
-  [labels, indices]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [labels, indices]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   [{ shape }]: readonly Spec[],
   _params: GatherParams,
 ): void {

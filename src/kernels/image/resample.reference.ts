@@ -1,5 +1,5 @@
 /** Bilinear resampling, pixel by pixel. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import {
   type AffineParams,
@@ -10,8 +10,8 @@ import {
 } from './resample.ts';
 
 export function affineImagesReference(
-  [x, matrices]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x, matrices]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   [{ shape }]: readonly Spec[],
   _params: AffineParams,
 ): void {
@@ -74,8 +74,8 @@ function forEachMeeting(
 }
 
 export function resizeBilinearReference(
-  [x]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   [{ shape }]: readonly Spec[],
   { size, alignCorners }: ResizeParams,
 ): void {
@@ -88,8 +88,8 @@ export function resizeBilinearReference(
 }
 
 export function resizeBilinearGradientReference(
-  [dy]: readonly NumberArray[],
-  [dx]: readonly NumberArray[],
+  [dy]: readonly TypedArray[],
+  [dx]: readonly TypedArray[],
   [{ shape }]: readonly Spec[],
   { inputSize, alignCorners }: ResizeGradientParams,
 ): void {

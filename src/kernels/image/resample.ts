@@ -47,7 +47,7 @@ export function resizeAxis(from: number, to: number, alignCorners: boolean): Res
 }
 
 function checkFloatImages(what: string, { shape, dtype }: Spec): void {
-  if (dtype !== 'float32') throw new DTypeError(`${what}: float32 images wanted, got ${dtype}.`);
+  if (dtype !== 'float32') throw new DTypeError(`${what} takes float32 images, not ${dtype}.`);
   if (shape.length !== 4) throw new ShapeError(`${what}: images must be [N, H, W, C], got ${formatShape(shape)}.`);
 }
 
@@ -73,7 +73,7 @@ export const affineImagesDefinition: KernelDefinition<AffineParams> = {
   name: 'affineImages',
   infer([x, matrices]) {
     checkFloatImages('affineImages', x);
-    if (matrices.dtype !== 'float32') throw new DTypeError(`affineImages: float32 wanted, got ${matrices.dtype}.`);
+    if (matrices.dtype !== 'float32') throw new DTypeError(`affineImages takes float32, not ${matrices.dtype}.`);
     if (matrices.shape.length !== 2 || matrices.shape[0] !== x.shape[0] || matrices.shape[1] !== 6) {
       throw new ShapeError(
         `affineImages: images ${formatShape(x.shape)} need matrices ${formatShape([x.shape[0], 6])}, ` +

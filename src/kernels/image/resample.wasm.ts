@@ -22,12 +22,12 @@ interface Axis {
 const axisNumbers = ({ from, step, offset, denominator }: ResizeAxis): number[] => [from, step, offset, denominator];
 
 /** Emits: first neighbour of output position o, and the weight of the second. */
-function neighbours(f: FunctionBuilder, o: I32, { step, offset, denominator }: Axis): [first: I32, share: F32] {
+function neighbours(f: FunctionBuilder, o: I32, { step, offset, denominator }: Axis): [first: I32, fraction: F32] {
   const position = f.let(o.mul(step).add(offset));
   f.if(position.lt(0), () => f.set(position, I32.constant(0)));
   const first = f.let(position.divU(denominator));
-  const share = position.sub(first.mul(denominator)).toF32S().div(denominator.toF32S());
-  return [first, f.let(share)];
+  const fraction = position.sub(first.mul(denominator)).toF32S().div(denominator.toF32S());
+  return [first, f.let(fraction)];
 }
 
 const minimum = (a: I32, b: I32): I32 => a.lt(b).select(a, b);
@@ -36,10 +36,10 @@ const columnsProgram = wasmProgram('resizeBilinear columns', m => {
   const axis = { extent: i32, step: i32, offset: i32, denominator: i32 };
   m.function('run', { start: i32, end: i32, table: i32, ...axis }, (f, args) => {
     f.for(args.start, args.end, 1, o => {
-      const [first, share] = neighbours(f, o, args);
+      const [first, fraction] = neighbours(f, o, args);
       const entry = f.let(args.table.add(o.mul(ENTRY_BYTES)));
       f.store(entry, first);
-      f.store(entry, share, 4);
+      f.store(entry, fraction, 4);
     });
   });
 });
@@ -65,17 +65,17 @@ const resizeProgram = wasmProgram('resizeBilinear rows', m => {
     const pixelBytes = f.let(channels.shl(2));
     f.for(args.start, args.end, 1, task => {
       const n = f.let(task.divU(rows));
-      const [first, share] = neighbours(f, f.let(task.sub(n.mul(rows))), axis);
+      const [first, fraction] = neighbours(f, f.let(task.sub(n.mul(rows))), axis);
       const second = minimum(first.add(1), height.sub(1));
       const [top, bottom] = [first, second].map(row => f.let(x.add(n.mul(height).add(row).mul(values).shl(2))));
-      const rest = f.let(one.sub(share));
+      const rest = f.let(one.sub(fraction));
       const whole = f.let(values.and(-4).shl(2));
       f.for(0, whole, 16, at => {
-        const blend = top.add(at).f32x4().mul(rest.splat()).add(bottom.add(at).f32x4().mul(share.splat()));
+        const blend = top.add(at).f32x4().mul(rest.splat()).add(bottom.add(at).f32x4().mul(fraction.splat()));
         f.store(blended.add(at), blend);
       });
       f.for(whole, values.shl(2), 4, at => {
-        f.store(blended.add(at), top.add(at).f32().mul(rest).add(bottom.add(at).f32().mul(share)));
+        f.store(blended.add(at), top.add(at).f32().mul(rest).add(bottom.add(at).f32().mul(fraction)));
       });
 
       const target = f.let(y.add(task.mul(columns).mul(pixelBytes)));
@@ -151,10 +151,10 @@ function readers(f: FunctionBuilder, i: I32, axis: Axis, count: I32): [first: I3
 }
 
 /** What an output position with these neighbours takes of input position i. */
-function weight(f: FunctionBuilder, i: I32, first: I32, share: F32, extent: I32): F32 {
+function weight(f: FunctionBuilder, i: I32, first: I32, fraction: F32, extent: I32): F32 {
   const zero = F32.constant(0);
-  const asFirst = first.eq(i).select(F32.constant(1).sub(share), zero);
-  const asSecond = minimum(first.add(1), extent.sub(1)).eq(i).select(share, zero);
+  const asFirst = first.eq(i).select(F32.constant(1).sub(fraction), zero);
+  const asSecond = minimum(first.add(1), extent.sub(1)).eq(i).select(fraction, zero);
   return f.let(asFirst.add(asSecond));
 }
 
@@ -191,9 +191,9 @@ const gradientProgram = wasmProgram('resizeBilinearGradient rows', m => {
       const [firstRow, endRow] = readers(f, row, down, rows);
       f.fill(sums, 0, rowBytes);
       f.for(firstRow, endRow, 1, o => {
-        const [first, share] = neighbours(f, o, down);
+        const [first, fraction] = neighbours(f, o, down);
         const source = f.let(dy.add(n.mul(rows).add(o).mul(rowBytes)));
-        accumulate(f, sums, source, weight(f, row, first, share, height), rowBytes);
+        accumulate(f, sums, source, weight(f, row, first, fraction, height), rowBytes);
       });
 
       const target = f.let(dx.add(task.mul(width).mul(pixelBytes)));

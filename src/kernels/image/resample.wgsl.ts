@@ -46,16 +46,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     matrices[m + 3u] * column + matrices[m + 4u] * row + matrices[m + 5u],
   );
   let corner = floor(source);
-  let share = source - corner;
+  let fraction = source - corner;
   // Clamped before it becomes an integer; beyond these bounds all four neighbours are outside in any case.
   let leftTop = vec2i(clamp(corner, vec2f(-2.0), vec2f(f32(params.width), f32(params.height))));
-  let upper = mix2(pixel(n, leftTop.y, leftTop.x, channel), pixel(n, leftTop.y, leftTop.x + 1, channel), share.x);
-  let lower = mix2(pixel(n, leftTop.y + 1, leftTop.x, channel), pixel(n, leftTop.y + 1, leftTop.x + 1, channel), share.x);
-  y[i] = mix2(upper, lower, share.y);
+  let upper = mix2(pixel(n, leftTop.y, leftTop.x, channel), pixel(n, leftTop.y, leftTop.x + 1, channel), fraction.x);
+  let lower = mix2(pixel(n, leftTop.y + 1, leftTop.x, channel), pixel(n, leftTop.y + 1, leftTop.x + 1, channel), fraction.x);
+  y[i] = mix2(upper, lower, fraction.y);
 }
 
-fn mix2(a: f32, b: f32, share: f32) -> f32 {
-  return (1.0 - share) * a + share * b;
+fn mix2(a: f32, b: f32, fraction: f32) -> f32 {
+  return (1.0 - fraction) * a + fraction * b;
 }
 `;
 
@@ -88,12 +88,12 @@ struct Params { vertical: vec4i, horizontal: vec4i, total: u32, channels: u32, h
 fn axisOf(words: vec4i) -> Axis { return Axis(words.x, words.y, words.z, words.w); }
 
 /** The two input pixels that output position o lies between, and the weight of the second. */
-struct Neighbours { first: i32, second: i32, share: f32 }
+struct Neighbours { first: i32, second: i32, fraction: f32 }
 fn neighbours(o: i32, axis: Axis) -> Neighbours {
   let position = max(0, o * axis.step + axis.offset);
   let first = position / axis.denominator;
-  let share = f32(position - first * axis.denominator) / f32(axis.denominator);
-  return Neighbours(first, min(first + 1, axis.extent - 1), share);
+  let fraction = f32(position - first * axis.denominator) / f32(axis.denominator);
+  return Neighbours(first, min(first + 1, axis.extent - 1), fraction);
 }
 `;
 
@@ -119,9 +119,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let bottom = (n * u32(vertical.extent) + u32(rows.second)) * stride + channel;
   let left = u32(columns.first) * params.channels;
   let right = u32(columns.second) * params.channels;
-  let upper = (1.0 - columns.share) * x[top + left] + columns.share * x[top + right];
-  let lower = (1.0 - columns.share) * x[bottom + left] + columns.share * x[bottom + right];
-  y[i] = (1.0 - rows.share) * upper + rows.share * lower;
+  let upper = (1.0 - columns.fraction) * x[top + left] + columns.fraction * x[top + right];
+  let lower = (1.0 - columns.fraction) * x[bottom + left] + columns.fraction * x[bottom + right];
+  y[i] = (1.0 - rows.fraction) * upper + rows.fraction * lower;
 }
 `;
 
@@ -147,7 +147,7 @@ fn readers(i: i32, axis: Axis, count: i32) -> vec2i {
 /** What output position o takes of input position i. */
 fn weight(i: i32, o: i32, axis: Axis) -> f32 {
   let n = neighbours(o, axis);
-  return select(0.0, 1.0 - n.share, n.first == i) + select(0.0, n.share, n.second == i);
+  return select(0.0, 1.0 - n.fraction, n.first == i) + select(0.0, n.fraction, n.second == i);
 }
 
 @compute @workgroup_size(${WORKGROUP})

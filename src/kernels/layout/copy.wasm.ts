@@ -45,8 +45,15 @@ export function copyWords(f: FunctionBuilder, tail: FunctionReference<F32x4>, to
 
 /** Bases are in bytes, strides and the length of a row in elements. */
 const SIGNATURE = {
-  ...{ start: i32, end: i32, toArray: i32, toBase: i32, fromArray: i32, fromBase: i32 },
-  ...{ toStride: i32, fromStride: i32, length: i32 },
+  start: i32,
+  end: i32,
+  toArray: i32,
+  toBase: i32,
+  fromArray: i32,
+  fromBase: i32,
+  toStride: i32,
+  fromStride: i32,
+  length: i32,
 };
 
 type RowKind = 'line' | 'repeat' | 'strided';
@@ -133,47 +140,8 @@ function transposeProgram(outer: Walk, wideExtent: number, wideToStride: number)
       const toBytes = 4 * wideToStride;
       const source = f.local(i32);
       const target = f.local(i32);
-
-      /** 4 x 4: rows of the source become columns of the output. */
-      const block = (column: number): void => {
-        let at = source;
-        const rows: F32x4[] = [];
-        for (let k = 0; k < 4; k++) {
-          rows.push(f.let(at.f32x4(16 * column)));
-          if (k < 3) at = f.let(at.add(rowBytes));
-        }
-        const [a, b, c, d] = rows;
-        const low = [f.let(a.shuffle(b, 0, 4, 1, 5)), f.let(c.shuffle(d, 0, 4, 1, 5))];
-        const high = [f.let(a.shuffle(b, 2, 6, 3, 7)), f.let(c.shuffle(d, 2, 6, 3, 7))];
-        for (const [k, [ab, cd]] of [low, high].entries()) {
-          f.store(target, ab.shuffle(cd, 0, 1, 4, 5), (4 * column + 2 * k) * toBytes);
-          f.store(target, ab.shuffle(cd, 2, 3, 6, 7), (4 * column + 2 * k + 1) * toBytes);
-        }
-      };
-      /** Moves `columns` positions of the wide axis for every position of the last axis. */
-      const strip = (blocks: number, columns: I32): void => {
-        const i = f.local(i32, 0);
-        if (blocks > 0) {
-          f.while(
-            () => i.add(4).le(length),
-            () => {
-              for (let column = 0; column < blocks; column++) block(column);
-              f.advance(source, rowBytes.shl(2));
-              f.advance(target, 16);
-              f.advance(i, 4);
-            },
-          );
-        }
-        f.for(i, length, 1, () => {
-          const at = f.let(target);
-          f.for(0, columns, 1, k => {
-            f.store(at, source.add(k.shl(2)).i32());
-            f.advance(at, toBytes);
-          });
-          f.advance(source, rowBytes);
-          f.advance(target, 4);
-        });
-      };
+      const strip = (blocks: number, columns: I32): void =>
+        transposeStrip(f, { source, target, rowBytes, toBytes, length }, blocks, columns);
 
       f.for(start, end, 1, task => {
         const index = f.let(task.divU(strips));
@@ -209,6 +177,59 @@ function transposeProgram(outer: Walk, wideExtent: number, wideToStride: number)
       });
     });
   });
+}
+
+/** Where a transpose reads and writes, and how far apart rows of the source and of the output lie, in bytes. */
+interface Transposed {
+  readonly source: I32;
+  readonly target: I32;
+  readonly rowBytes: I32;
+  readonly toBytes: number;
+  /** Positions of the last axis. */
+  readonly length: I32;
+}
+
+/** Moves `columns` positions of the wide axis, `blocks` of them four wide, for every position of the last axis. */
+function transposeStrip(f: FunctionBuilder, walk: Transposed, blocks: number, columns: I32): void {
+  const { source, target, rowBytes, toBytes, length } = walk;
+  const i = f.local(i32, 0);
+  if (blocks > 0) {
+    f.while(
+      () => i.add(4).le(length),
+      () => {
+        for (let column = 0; column < blocks; column++) transposeBlock(f, walk, column);
+        f.advance(source, rowBytes.shl(2));
+        f.advance(target, 16);
+        f.advance(i, 4);
+      },
+    );
+  }
+  f.for(i, length, 1, () => {
+    const at = f.let(target);
+    f.for(0, columns, 1, k => {
+      f.store(at, source.add(k.shl(2)).i32());
+      f.advance(at, toBytes);
+    });
+    f.advance(source, rowBytes);
+    f.advance(target, 4);
+  });
+}
+
+/** 4 x 4: rows of the source become columns of the output. */
+function transposeBlock(f: FunctionBuilder, { source, target, rowBytes, toBytes }: Transposed, column: number): void {
+  let at = source;
+  const rows: F32x4[] = [];
+  for (let k = 0; k < 4; k++) {
+    rows.push(f.let(at.f32x4(16 * column)));
+    if (k < 3) at = f.let(at.add(rowBytes));
+  }
+  const [a, b, c, d] = rows;
+  const low = [f.let(a.shuffle(b, 0, 4, 1, 5)), f.let(c.shuffle(d, 0, 4, 1, 5))];
+  const high = [f.let(a.shuffle(b, 2, 6, 3, 7)), f.let(c.shuffle(d, 2, 6, 3, 7))];
+  for (const [k, [ab, cd]] of [low, high].entries()) {
+    f.store(target, ab.shuffle(cd, 0, 1, 4, 5), (4 * column + 2 * k) * toBytes);
+    f.store(target, ab.shuffle(cd, 2, 3, 6, 7), (4 * column + 2 * k + 1) * toBytes);
+  }
 }
 
 /** The pass that performs a copy of elements of 1 or 4 bytes. */

@@ -16,6 +16,7 @@ import {
 } from '../../devices/wasm/assembler/module.ts';
 import { loadTail, storeTail } from '../elementwise/map.wasm.ts';
 import { copyWords } from './copy.wasm.ts';
+import { scatterAddFloat64 } from './float64.wasm.ts';
 import {
   aroundAxis,
   type GatherParams,
@@ -32,8 +33,15 @@ const gatherProgram = (size: 1 | 4): WasmProgram =>
   wasmProgram(`gather ${size}`, m => {
     const tail = loadTail(m);
     const signature = {
-      ...{ start: i32, end: i32, x: i32, indices: i32, out: i32 },
-      ...{ extent: i32, inner: i32, count: i32, outside: i32 },
+      start: i32,
+      end: i32,
+      x: i32,
+      indices: i32,
+      out: i32,
+      extent: i32,
+      inner: i32,
+      count: i32,
+      outside: i32,
     };
     m.function('run', signature, (f, { start, end, x, indices, out, extent, inner, count, outside }) => {
       const rowBytes = f.let(inner.mul(size));
@@ -81,8 +89,15 @@ const scatterProgram = (integer: boolean): WasmProgram =>
   wasmProgram(`scatterAdd ${integer}`, m => {
     const tail = loadTail(m);
     const signature = {
-      ...{ start: i32, end: i32, updates: i32, indices: i32, out: i32 },
-      ...{ size: i32, inner: i32, count: i32, strips: i32 },
+      start: i32,
+      end: i32,
+      updates: i32,
+      indices: i32,
+      out: i32,
+      size: i32,
+      inner: i32,
+      count: i32,
+      strips: i32,
     };
     m.function('run', signature, (f, { start, end, updates, indices, out, size, inner, count, strips }) => {
       const rowBytes = f.let(inner.shl(2));
@@ -126,6 +141,7 @@ const scatterProgram = (integer: boolean): WasmProgram =>
   });
 
 export const scatterAddWasm: readonly WasmVariant<ScatterAddParams>[] = [
+  scatterAddFloat64,
   {
     name: 'ordered',
     applies: () => true,

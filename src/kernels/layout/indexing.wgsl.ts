@@ -3,10 +3,11 @@
  * always the same: an invocation owns a column and adds the updates to it one by one; or, where columns are too few to
  * keep a GPU busy, an invocation owns one element and searches the whole list for what belongs to it.
  */
-import { input, output, type Spec, type WgslVariant } from '../../devices/kernel.ts';
+import { input, output, type Spec, scratch, type WgslVariant } from '../../devices/kernel.ts';
 import { normalizeAxes, sizeOf } from '../../devices/shape.ts';
 import { linearGrid, linearIndex } from '../../devices/webgpu/dispatch.ts';
 import { f32Bits, uniforms } from '../../devices/webgpu/uniforms.ts';
+import { pairSums } from '../pairs.wgsl.ts';
 import {
   aroundAxis,
   type GatherParams,
@@ -104,24 +105,32 @@ export const gatherWgsl: readonly WgslVariant<GatherParams>[] = [
 
 const scatterParameters = (
   type: 'f32' | 'i32',
+  uniformBinding = 3,
 ): string => /* wgsl */ `struct Params { count: u32, size: u32, inner: u32, indexCount: u32 }
 @group(0) @binding(0) var<storage, read> updates: array<${type}>;
 @group(0) @binding(1) var<storage, read> indices: array<i32>;
 @group(0) @binding(2) var<storage, read_write> result: array<${type}>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(${uniformBinding}) var<uniform> params: Params;
 `;
 
-const searchSource = (type: 'f32' | 'i32'): string => /* wgsl */ `${scatterParameters(type)}
+const PAIRS = pairSums('f32', 'params.count >> 31u');
+
+const searchSource = (type: 'f32' | 'i32', pairs: boolean): string => /* wgsl */ `${scatterParameters(type)}
+${pairs ? PAIRS : ''}
 ${MAIN}
   if (i >= params.count) { return; }
   let row = i / params.inner;
   let own = i32(row % params.size);
   let first = row / params.size * params.indexCount * params.inner + i % params.inner;
   var sum = ${type}(0);
+  ${pairs ? 'var low = 0.0;' : ''}
   for (var k = 0u; k < params.indexCount; k++) {
-    if (indices[k] == own) { sum += updates[first + k * params.inner]; }
+    if (indices[k] == own) {
+      let update = updates[first + k * params.inner];
+      ${pairs ? 'accumulate(&sum, &low, update);' : 'sum += update;'}
+    }
   }
-  result[i] = sum;
+  result[i] = ${pairs ? 'joined(sum, low)' : 'sum'};
 }
 `;
 
@@ -141,31 +150,73 @@ ${MAIN}
 }
 `;
 
-function scatterVariant(name: 'columns' | 'search'): WgslVariant<ScatterAddParams> {
-  const columnsOf = (specs: readonly Spec[], params: ScatterAddParams) => {
-    const [{ shape }, indices] = specs;
-    const axis = scatterAxis(specs, params);
-    const inner = sizeOf(shape.slice(axis + indices.shape.length));
-    return { inner, columns: sizeOf(shape.slice(0, axis)) * inner };
-  };
+/** The sums' errors lie in an array of their own. */
+const columnPairsSource = /* wgsl */ `${scatterParameters('f32', 4)}
+@group(0) @binding(3) var<storage, read_write> errors: array<f32>;
+${PAIRS}
+${MAIN}
+  if (i >= params.count) { return; }
+  let matrix = i / params.inner;
+  let column = i % params.inner;
+  let first = matrix * params.size * params.inner + column;
+  for (var row = 0u; row < params.size; row++) {
+    result[first + row * params.inner] = 0.0;
+    errors[first + row * params.inner] = 0.0;
+  }
+  for (var k = 0u; k < params.indexCount; k++) {
+    let index = u32(indices[k]);
+    if (index < params.size) {
+      let at = first + index * params.inner;
+      var sum = result[at];
+      var low = errors[at];
+      accumulate(&sum, &low, updates[(matrix * params.indexCount + k) * params.inner + column]);
+      result[at] = sum;
+      errors[at] = low;
+    }
+  }
+  for (var row = 0u; row < params.size; row++) {
+    let at = first + row * params.inner;
+    result[at] = joined(result[at], errors[at]);
+  }
+}
+`;
+
+/** An invocation per column, or one per element. */
+type ScatterForm = 'columns' | 'search';
+
+function scatterSizes(specs: readonly Spec[], params: ScatterAddParams): { inner: number; columns: number } {
+  const [{ shape }, indices] = specs;
+  const axis = scatterAxis(specs, params);
+  const inner = sizeOf(shape.slice(axis + indices.shape.length));
+  return { inner, columns: sizeOf(shape.slice(0, axis)) * inner };
+}
+
+const hasManyColumns = (specs: readonly Spec[], params: ScatterAddParams): boolean =>
+  scatterSizes(specs, params).columns >= MANY_COLUMNS;
+
+function scatterVariant(name: string, form: ScatterForm, pairs: boolean): WgslVariant<ScatterAddParams> {
   return {
     name,
-    applies: () => true,
-    prefers: (specs, params) => name === 'search' || columnsOf(specs, params).columns >= MANY_COLUMNS,
+    precision: pairs ? 'highest' : undefined,
+    applies: ([{ dtype }]) => !pairs || dtype === 'float32',
+    prefers: (specs, params) => form === 'search' || hasManyColumns(specs, params),
     plan(specs, params, adapter) {
       const [{ dtype }, indices] = specs;
-      const { inner, columns } = columnsOf(specs, params);
-      const count = name === 'columns' ? columns : columns * params.size;
+      const { inner, columns } = scatterSizes(specs, params);
+      const count = form === 'columns' ? columns : columns * params.size;
       const type = dtype === 'int32' ? 'i32' : 'f32';
+      const keepsErrors = pairs && form === 'columns';
+      const source = form === 'search' ? searchSource(type, pairs) : pairs ? columnPairsSource : columnsSource(type);
       return {
         passes: [
           {
-            source: name === 'columns' ? columnsSource(type) : searchSource(type),
-            bindings: [input(0), input(1), output(0)],
+            source,
+            bindings: [input(0), input(1), output(0), ...(keepsErrors ? [scratch(0)] : [])],
             uniforms: uniforms([count, params.size, inner, sizeOf(indices.shape)]),
             workgroups: linearGrid(count, WORKGROUP, adapter.maxComputeWorkgroupsPerDimension),
           },
         ],
+        scratch: keepsErrors ? [{ shape: [columns * params.size], dtype: 'float32' }] : [],
       };
     },
   };
@@ -175,8 +226,10 @@ function scatterVariant(name: 'columns' | 'search'): WgslVariant<ScatterAddParam
 const MANY_COLUMNS = 1024;
 
 export const scatterAddWgsl: readonly WgslVariant<ScatterAddParams>[] = [
-  scatterVariant('columns'),
-  scatterVariant('search'),
+  scatterVariant('pairs-columns', 'columns', true),
+  scatterVariant('pairs-search', 'search', true),
+  scatterVariant('columns', 'columns', false),
+  scatterVariant('search', 'search', false),
 ];
 
 const oneHotSource = /* wgsl */ `struct Params { count: u32, classes: u32, onValue: f32, offValue: f32 }

@@ -2,10 +2,9 @@
  * Moving elements, as loops. Most operations are one idea: walk over an index space, and copy from where one set of
  * strides leads to where another leads.
  */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import { broadcastStrides, normalizeAxes, type Shape, sizeOf, stridesOf } from '../../devices/shape.ts';
-import { numberOf } from '../parameter-number.ts';
 import {
   aroundAxis,
   type BroadcastToParams,
@@ -21,7 +20,7 @@ import {
   type TransposeParams,
 } from './layout.ts';
 
-type Arrays = readonly NumberArray[];
+type Arrays = readonly TypedArray[];
 type Specs = readonly Spec[];
 
 /** Visits every position of `shape`, in row-major order. */
@@ -83,8 +82,7 @@ export function concatReference(inputs: Arrays, [y]: Arrays, specs: Specs, param
 }
 
 export function padReference([x]: Arrays, [y]: Arrays, [{ shape }]: Specs, params: PadParams): void {
-  const { before, after, mode } = params;
-  const value = numberOf(params.value ?? 0, 'pad');
+  const { before, after, mode, value = 0 } = params;
   const strides = stridesOf(shape);
   let i = 0;
   forEachPosition(

@@ -6,7 +6,6 @@ import { bytesPerElement, type DType } from '../../devices/dtype.ts';
 import { DTypeError, ShapeError, UsageError } from '../../devices/errors.ts';
 import type { KernelDefinition, Spec } from '../../devices/kernel.ts';
 import { broadcastShapes, checkShape, formatShape, normalizeAxes, type Shape, sameShape } from '../../devices/shape.ts';
-import { numberOf, type ParameterNumber } from '../parameter-number.ts';
 import { trafficOf } from '../traffic.ts';
 
 /** Output axis i is input axis perm[i]. */
@@ -41,7 +40,7 @@ export interface PadParams {
   /** reflect mirrors without repeating the border element; edge repeats it. */
   readonly mode: PadMode;
   /** For `constant`; default 0. */
-  readonly value?: ParameterNumber;
+  readonly value?: number;
 }
 
 export interface GatherParams {
@@ -164,9 +163,8 @@ export const padDefinition = movement<PadParams>('pad', ([x], { before, after, m
   wantRank('pad', shape);
   wantPerAxis('pad', 'before', before, shape);
   wantPerAxis('pad', 'after', after, shape);
-  const number = numberOf(value, 'pad');
-  if (dtype !== 'float32' && !Number.isInteger(number))
-    throw new DTypeError(`pad: ${number} is not a value of ${dtype}.`);
+  if (dtype !== 'float32' && !Number.isInteger(value))
+    throw new DTypeError(`pad: ${value} is not a value of ${dtype}.`);
   for (const [axis, extent] of shape.entries()) {
     const widest = Math.max(before[axis], after[axis]);
     const reach = mode === 'reflect' ? extent - 1 : mode === 'edge' && extent === 0 ? 0 : Infinity;

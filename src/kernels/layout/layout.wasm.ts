@@ -3,7 +3,6 @@ import { bytesPerElement } from '../../devices/dtype.ts';
 import type { Spec, WasmPass, WasmVariant } from '../../devices/kernel.ts';
 import { sizeOf } from '../../devices/shape.ts';
 import { fillPass } from '../elementwise/elementwise.wasm.ts';
-import { numberOf } from '../parameter-number.ts';
 import {
   broadcastToCopies,
   type Copy,
@@ -53,5 +52,5 @@ export const scatterSliceWasm = copies<ScatterSliceParams>(scatterSliceCopies, (
 export const padWasm = copies<PadParams>(padCopies, (specs, params) => {
   if (params.mode !== 'constant') return [];
   const [{ shape, dtype }] = padDefinition.infer(specs, params);
-  return [fillPass(numberOf(params.value ?? 0, 'pad'), dtype, 4 * sizeOf(shape))];
+  return [fillPass(params.value ?? 0, dtype, 4 * sizeOf(shape))];
 });

@@ -2,7 +2,6 @@
 import type { Spec, WebGpuAdapterInfo, WgslPass, WgslVariant } from '../../devices/kernel.ts';
 import { normalizeAxes, sizeOf } from '../../devices/shape.ts';
 import { fillWgsl } from '../elementwise/elementwise.wgsl.ts';
-import type { ParameterNumber } from '../parameter-number.ts';
 import {
   broadcastToCopies,
   type Copy,
@@ -63,12 +62,7 @@ function bytes<P>(list: List<P>): WgslVariant<P> {
 }
 
 /** The passes that fill the output. */
-function filled(
-  spec: Spec,
-  value: ParameterNumber,
-  specs: readonly Spec[],
-  adapter: WebGpuAdapterInfo,
-): readonly WgslPass[] {
+function filled(spec: Spec, value: number, specs: readonly Spec[], adapter: WebGpuAdapterInfo): readonly WgslPass[] {
   const params = { value, ...spec };
   return fillWgsl.find(variant => variant.applies(specs, params, adapter))!.plan(specs, params, adapter).passes;
 }

@@ -62,7 +62,7 @@ export interface TileStrategy {
   readonly tilesPerWorkgroup: number;
   /** As many workgroups as keep the device busy; fewer tiles are split along the sum. */
   readonly wantedWorkgroups: number;
-  /** Parts of a split sum are added as pairs, too. */
+  /** Parts of a split sum are pairs: behind the sums of all parts lie their errors. */
   readonly compensated?: boolean;
   source(contraction: Contraction, operands: string): string;
 }
@@ -147,8 +147,9 @@ export function planContraction(contraction: Contraction, strategy: TileStrategy
   const passes = [...(before?.passes ?? []), main];
   const arrays = [...(before?.scratch ?? [])];
   if (partial) {
-    arrays.push({ shape: [cut.parts, outputLength], dtype: 'float32' });
-    passes.push(sumParts(contraction, scratch(prepared), cut.parts, strategy.compensated ?? false));
+    const compensated = strategy.compensated ?? false;
+    arrays.push({ shape: [compensated ? 2 * cut.parts : cut.parts, outputLength], dtype: 'float32' });
+    passes.push(sumParts(contraction, scratch(prepared), cut.parts, compensated));
   }
   return { passes, scratch: arrays };
 }
@@ -210,6 +211,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   ${compensated ? `var low = ${type}();` : ''}
   for (var part = 0u; part < sizes.parts; part++) {
     ${compensated ? 'addTo(&sum, &low, partials[part * sizes.length + i]);' : 'sum += partials[part * sizes.length + i];'}
+    ${compensated ? 'low += partials[(sizes.parts + part) * sizes.length + i];' : ''}
   }
   ${compensated ? 'sum = joined(sum, low);' : ''}
   result[i] = ${activation !== 'relu' ? 'sum' : vectors ? 'relu(sum)' : 'relu(vec4f(sum)).x'};

@@ -2,7 +2,7 @@
  * The general matrix multiplication: packed and blocked (Goto and van de Geijn, "Anatomy of high-performance matrix
  * multiplication", 2008), in two passes.
  *
- * 1. `pack` writes B as panels of 8 columns, k outermost, zeros beyond the last column. The bias is the panel's row
+ * 1. `pack` writes B as panels of 8 columns (16 on wide devices), k outermost, zeros beyond the last column. The bias is the panel's row
  *    before k = 0, so a tile that starts from its panel's first row has the bias (or zeros) in it already:
  *
  *        panel = [ bias 8 | B[0, 8 columns] | B[1, 8 columns] | ... ]
@@ -38,7 +38,7 @@ import {
 } from '../../devices/wasm/assembler/module.ts';
 import { type MatmulParams, type MatmulSizes, matmulSizes } from './matmul.ts';
 import { definePackColumns, definePackRows } from './panel.wasm.ts';
-import { copyTileEdge, minimum, RegisterTile, TILE_BYTES, TILE_COLUMNS, TILE_ROWS } from './tile.wasm.ts';
+import { copyTileEdge, minimum, RegisterTile, TILE_ROWS, tileBytes, tileColumns, wideTiles } from './tile.wasm.ts';
 
 /** Steps of k that keep a B panel and an A panel in L1. */
 const MAX_DEPTH = { float32: 256, float64: 4096 };
@@ -64,12 +64,13 @@ const evenPart = (extent: number, limit: number, multiple: number) =>
 /** Block sizes: a function of the shape alone, so that results do not depend on the number of threads. */
 export function chooseBlocking(
   { batch, m, n, k }: Pick<MatmulSizes, 'batch' | 'm' | 'n' | 'k'>,
+  tileWidth: number,
   maxDepth = MAX_DEPTH.float32,
 ): Blocking {
   let rows = evenPart(m, m >= 512 ? 64 : 32, TILE_ROWS);
-  let columns = evenPart(n, MAX_BLOCK_COLUMNS, TILE_COLUMNS);
+  let columns = evenPart(n, MAX_BLOCK_COLUMNS, tileWidth);
   const tasks = () => batch * Math.ceil(m / rows) * Math.ceil(n / columns);
-  while (tasks() < WANTED_TASKS && columns > 64) columns = evenPart(n, columns / 2, TILE_COLUMNS);
+  while (tasks() < WANTED_TASKS && columns > 64) columns = evenPart(n, columns / 2, tileWidth);
   while (tasks() < WANTED_TASKS && rows > 16) rows = evenPart(m, rows / 2, TILE_ROWS);
   return { rows, columns, depth: evenPart(Math.max(k, 1), maxDepth, 1) };
 }
@@ -103,47 +104,59 @@ interface Layout {
   readonly relu: boolean;
   readonly relaxed: boolean;
   readonly float64: boolean;
+  /** Columns of a panel of B and of the register tile. */
+  readonly tileWidth: number;
   readonly axes: readonly BatchAxis[];
   /** Elements of one matrix of B, when there are several. */
   readonly matrixB: number;
 }
 
 export function packedProgram(layout: Layout): WasmProgram {
-  return wasmProgram(`matmul packed ${JSON.stringify(layout)}`, m => {
-    definePack(m, layout);
-    defineMultiply(m, layout, defineTiles(m, layout));
-  });
+  return wasmProgram(
+    `matmul packed ${JSON.stringify(layout)}`,
+    m => {
+      definePack(m, layout);
+      defineMultiply(m, layout, defineTiles(m, layout));
+    },
+    wideTiles(layout),
+  );
 }
 
-/** Defines `pack(start, end, b, bias, panels, n, k)`: one task packs one panel of 8 columns of one matrix of B. */
-export function definePack(m: ModuleBuilder, layout: Pick<Layout, 'transposeB' | 'bias'>): void {
-  const packColumns = (layout.transposeB ? definePackRows : definePackColumns)(m, TILE_COLUMNS);
+/** Defines `pack(start, end, b, bias, panels, n, k)`: one task packs one panel of one matrix of B. */
+export function definePack(m: ModuleBuilder, layout: Pick<Layout, 'transposeB' | 'bias' | 'tileWidth'>): void {
+  const { tileWidth } = layout;
+  const packColumns = (layout.transposeB ? definePackRows : definePackColumns)(m, tileWidth);
   m.function(
     'pack',
     { start: i32, end: i32, b: i32, bias: i32, panels: i32, n: i32, k: i32 },
     (f, { start, end, b, bias, panels, n, k }) => {
-      const panelsPerMatrix = f.let(n.add(TILE_COLUMNS - 1).shrU(3));
-      const panelBytes = f.let(k.add(1).mul(TILE_COLUMNS * 4));
+      const panelsPerMatrix = f.let(n.add(tileWidth - 1).divU(tileWidth));
+      const panelBytes = f.let(k.add(1).mul(tileWidth * 4));
       f.for(start, end, 1, task => {
         const matrix = f.let(b.add(task.divU(panelsPerMatrix).mul(n.mul(k)).shl(2)));
-        const column = f.let(task.remU(panelsPerMatrix).mul(TILE_COLUMNS));
-        const valid = f.let(minimum(n.sub(column), TILE_COLUMNS));
+        const column = f.let(task.remU(panelsPerMatrix).mul(tileWidth));
+        const valid = f.let(minimum(n.sub(column), tileWidth));
         const panel = f.let(panels.add(task.mul(panelBytes)));
-        for (const vector of [0, 16]) f.store(panel, F32x4.constant(0, 0, 0, 0), vector);
+        for (let j = 0; j < tileWidth; j += 4) f.store(panel, F32x4.constant(0, 0, 0, 0), 4 * j);
         if (layout.bias) {
           f.for(0, valid, 1, j => f.store(panel.add(j.shl(2)), bias.add(column.add(j).shl(2)).f32()));
         }
         const [from, stride] = layout.transposeB
           ? [matrix.add(column.mul(k).shl(2)), k.shl(2)]
           : [matrix.add(column.shl(2)), n.shl(2)];
-        f.call(packColumns, [from, panel.add(TILE_COLUMNS * 4), stride, valid, k]);
+        f.call(packColumns, [from, panel.add(tileWidth * 4), stride, valid, k]);
       });
     },
   );
 }
 
+/** Bytes of a tile between blocks of k. */
+const partialBytes = ({ tileWidth, float64 }: Pick<Layout, 'tileWidth' | 'float64'>): number =>
+  (float64 ? 2 : 1) * tileBytes(tileWidth);
+
 /** Runs the register tile down all A panels of the block against one B panel. */
-function defineTiles(m: ModuleBuilder, { relu, relaxed, float64 }: Layout): FunctionReference {
+function defineTiles(m: ModuleBuilder, layout: Layout): FunctionReference {
+  const { relu, relaxed, float64, tileWidth } = layout;
   return m.inner(
     {
       groups: i32,
@@ -163,29 +176,40 @@ function defineTiles(m: ModuleBuilder, { relu, relaxed, float64 }: Layout): Func
     },
     undefined,
     (f, { groups, depth, a, b, bias, partial, last, c, rowBytes, rows, columns }) => {
-      const tile = new RegisterTile(f, { rows: [0, 4, 8, 12], relaxed, float64 });
+      const tile = new RegisterTile(f, { rows: [0, 4, 8, 12], columns: tileWidth, relaxed, float64 });
       f.repeat(groups, () => {
         f.if(
           bias,
           () => tile.startFromRow(bias),
-          () => tile.load(partial, TILE_COLUMNS * 4),
+          () => (float64 ? tile.restore(partial) : tile.load(partial, tileWidth * 4)),
         );
-        tile.accumulate({ a, b: f.let(b), stepA: TILE_ROWS * 4, stepB: TILE_COLUMNS * 4, depth });
+        tile.accumulate({ a, b: f.let(b), stepA: TILE_ROWS * 4, stepB: tileWidth * 4, depth });
         f.if(
-          last.and(rows.ge(TILE_ROWS)).and(columns.eq(TILE_COLUMNS)),
+          last.and(rows.ge(TILE_ROWS)).and(columns.eq(tileWidth)),
           () => {
             if (relu) tile.relu();
             tile.storeRows(c, rowBytes);
           },
           () => {
+            const copyEdge = (): void => {
+              const some = f.let(minimum(rows, TILE_ROWS));
+              copyTileEdge(f, { tile: partial, tileColumns: tileWidth, c, rowBytes, rows: some, columns });
+            };
+            if (float64) {
+              const finish = (): void => {
+                if (relu) tile.relu();
+                tile.store(partial, tileWidth * 4);
+                copyEdge();
+              };
+              f.if(last, finish, () => tile.save(partial));
+              return;
+            }
             if (relu) f.if(last, () => tile.relu());
-            tile.store(partial, TILE_COLUMNS * 4);
-            f.if(last, () => {
-              copyTileEdge(f, { tile: partial, c, rowBytes, rows: f.let(minimum(rows, TILE_ROWS)), columns });
-            });
+            tile.store(partial, tileWidth * 4);
+            f.if(last, copyEdge);
           },
         );
-        f.advance(partial, TILE_BYTES);
+        f.advance(partial, partialBytes(layout));
         f.advance(c, rowBytes.mul(TILE_ROWS));
         f.advance(rows, -TILE_ROWS);
       });
@@ -193,36 +217,39 @@ function defineTiles(m: ModuleBuilder, { relu, relaxed, float64 }: Layout): Func
   );
 }
 
+const MULTIPLY_PARAMETERS = {
+  start: i32,
+  end: i32,
+  a: i32,
+  panels: i32,
+  c: i32,
+  /** The thread's own packed block of A. */
+  block: i32,
+  /** The thread's own tiles between blocks of k, one per tile of the block of C. */
+  partial: i32,
+  m: i32,
+  n: i32,
+  k: i32,
+  blockRows: i32,
+  blockColumns: i32,
+  blockDepth: i32,
+};
+
 /** One task is one block of C: rows x columns of one output matrix. */
 function defineMultiply(m: ModuleBuilder, layout: Layout, tiles: FunctionReference): void {
+  const { tileWidth } = layout;
   const packRows = (layout.transposeA ? definePackColumns : definePackRows)(m, TILE_ROWS);
   m.function(
     'multiply',
-    {
-      start: i32,
-      end: i32,
-      a: i32,
-      panels: i32,
-      c: i32,
-      /** The thread's own packed block of A. */
-      block: i32,
-      /** The thread's own tiles between blocks of k, one per tile of the block of C. */
-      partial: i32,
-      m: i32,
-      n: i32,
-      k: i32,
-      blockRows: i32,
-      blockColumns: i32,
-      blockDepth: i32,
-    },
+    MULTIPLY_PARAMETERS,
     (f, { start, end, a, panels, c, block, partial, m, n, k, blockRows, blockColumns, blockDepth }) => {
       const rowBlocks = f.let(m.add(blockRows).sub(1).divU(blockRows));
       const columnBlocks = f.let(n.add(blockColumns).sub(1).divU(blockColumns));
-      const panelBytes = f.let(k.add(1).mul(TILE_COLUMNS * 4));
+      const panelBytes = f.let(k.add(1).mul(tileWidth * 4));
       const matrixPanelBytes = f.let(
         n
-          .add(TILE_COLUMNS - 1)
-          .shrU(3)
+          .add(tileWidth - 1)
+          .divU(tileWidth)
           .mul(panelBytes),
       );
       f.for(start, end, 1, task => {
@@ -234,7 +261,7 @@ function defineMultiply(m: ModuleBuilder, layout: Layout, tiles: FunctionReferen
         const columns = f.let(minimum(n.sub(column), blockColumns));
         const groups = f.let(rows.add(TILE_ROWS - 1).shrU(2));
         const origin = f.let(a.add(matrixA.shl(2)));
-        const firstPanel = f.let(panels.add(matrixB.mul(matrixPanelBytes)).add(column.shrU(3).mul(panelBytes)));
+        const firstPanel = f.let(panels.add(matrixB.mul(matrixPanelBytes)).add(column.divU(tileWidth).mul(panelBytes)));
         const target = f.let(c.add(matrix.mul(m).add(row).mul(n).add(column).shl(2)));
 
         // One block of k runs even when k is 0: it writes the bias.
@@ -250,22 +277,22 @@ function defineMultiply(m: ModuleBuilder, layout: Layout, tiles: FunctionReferen
             });
             const panel = f.let(firstPanel);
             const tile = f.let(partial);
-            f.for(0, columns, TILE_COLUMNS, j => {
+            f.for(0, columns, tileWidth, j => {
               f.call(tiles, [
                 groups,
                 depth,
                 block,
-                panel.add(from.add(1).mul(TILE_COLUMNS * 4)),
+                panel.add(from.add(1).mul(tileWidth * 4)),
                 from.eqz().select(panel, I32.constant(0)),
                 tile,
                 from.add(depth).ge(k),
                 target.add(j.shl(2)),
                 n.shl(2),
                 rows,
-                minimum(columns.sub(j), TILE_COLUMNS),
+                minimum(columns.sub(j), tileWidth),
               ]);
               f.advance(panel, panelBytes);
-              f.advance(tile, groups.mul(TILE_BYTES));
+              f.advance(tile, groups.mul(partialBytes(layout)));
             });
             f.advance(from, blockDepth);
           },
@@ -301,7 +328,9 @@ export function planPacked(
 ): WasmPlan {
   const sizes = matmulSizes(specs, params);
   const { batch, m, n, k } = sizes;
+  const tileWidth = tileColumns(adapter, n);
   const program = packedProgram({
+    tileWidth,
     transposeA: params.transposeA,
     transposeB: params.transposeB,
     bias: specs.length > 2,
@@ -311,24 +340,25 @@ export function planPacked(
     axes: batchAxes(sizes),
     matrixB: batch > 1 ? Math.max(1, n * k) : 1,
   });
-  const blocking = chooseBlocking(sizes, float64 ? MAX_DEPTH.float64 : MAX_DEPTH.float32);
+  const blocking = chooseBlocking(sizes, tileWidth, float64 ? MAX_DEPTH.float64 : MAX_DEPTH.float32);
   const matricesB = sizeOf(specs[1].shape.slice(0, -2));
-  const panels = matricesB * Math.ceil(n / TILE_COLUMNS);
+  const panels = matricesB * Math.ceil(n / tileWidth);
   const tasks = batch * Math.ceil(m / blocking.rows) * Math.ceil(n / blocking.columns);
   const multiplyAdds = blocking.rows * blocking.columns * Math.max(k, 1);
   return {
     scratch: [
-      { bytes: Math.max(64, panels * (k + 1) * TILE_COLUMNS * 4) },
+      { bytes: Math.max(64, panels * (k + 1) * tileWidth * 4) },
       { bytes: blocking.rows * blocking.depth * 4, perThread: true },
-      { bytes: blocking.rows * blocking.columns * 4, perThread: true },
+      { bytes: blocking.rows * blocking.columns * (float64 ? 8 : 4), perThread: true },
     ],
     passes: [
       {
         program,
         entry: 'pack',
         tasks: panels,
-        grain: Math.ceil(GRAIN_ELEMENTS / ((k + 1) * TILE_COLUMNS)),
+        grain: Math.ceil(GRAIN_ELEMENTS / ((k + 1) * tileWidth)),
         args: [input(1), specs.length > 2 ? input(2) : 0, scratch(0), n, k],
+        prepares: true,
       },
       {
         program,

@@ -1,11 +1,11 @@
 /** Matrix multiplication as three loops: `C[i, j] = act(sum_k A[i, k] B[k, j] + bias[j])`. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import { type MatmulParams, matmulSizes, matrixOffsets } from './matmul.ts';
 
 export function matmulReference(
-  inputs: readonly NumberArray[],
-  [c]: readonly NumberArray[],
+  inputs: readonly TypedArray[],
+  [c]: readonly TypedArray[],
   specs: readonly Spec[],
   params: MatmulParams,
 ): void {

@@ -55,8 +55,12 @@ function registerTileSource(tile: RegisterTile, contraction: Contraction, operan
     compensated ? `addProduct(&sum${i}_${j}, &low${i}_${j}, vec4f(s${i}), b${j});` : `sum${i}_${j} += s${i} * b${j};`;
   const declare = (i: number, j: number): string =>
     `var sum${i}_${j} = initial${j};${compensated ? ` var low${i}_${j} = vec4f();` : ''}`;
+  // Parts of a split sum stay pairs until the second pass has added them.
   const result = (i: number, j: number): string =>
-    compensated ? `joined(sum${i}_${j}, low${i}_${j})` : `sum${i}_${j}`;
+    compensated ? `select(joined(sum${i}_${j}, low${i}_${j}), sum${i}_${j}, sizes.parts > 1u)` : `sum${i}_${j}`;
+  const storeAll = (part: string): string => /* wgsl */ `  for (var stored = row; stored < lastRow; stored++) {
+${lines(vectors, 4, j => `store(${part}, matrix, stored, ownColumn + ${j * lanes}u, results[(stored - row) * ${vectors}u + ${j}u]);`)}
+  }`;
   const multiplyAdd = (q: number): string => /* wgsl */ `      {
 ${loadA === 'alongK' ? '' : lines(loads, 8, h => `let a${h} = loadA(span${h}, k + ${q}u);`)}
 ${lines(vectors, 8, j => `let b${j} = ${loadB === 'alongK' ? `block${j}[${q}]` : `loadB(start${j}, k + ${q}u, column${j})`};`)}
@@ -109,9 +113,14 @@ ${lines(step, 0, multiplyAdd)}
   var results: array<vec4f, ${Math.max(64, rows * vectors)}>;
 ${lines(rows * vectors, 2, e => `results[${e}] = ${result(Math.floor(e / vectors), e % vectors)};`)}
   let lastRow = min(row + ${rows}u, sizes.rows);
-  for (var stored = row; stored < lastRow; stored++) {
-${lines(vectors, 4, j => `store(part, matrix, stored, ownColumn + ${j * lanes}u, results[(stored - row) * ${vectors}u + ${j}u]);`)}
-  }
+${storeAll('part')}
+${
+  compensated
+    ? /* wgsl */ `  if (sizes.parts == 1u) { return; }
+${lines(rows * vectors, 2, e => `results[${e}] = low${Math.floor(e / vectors)}_${e % vectors};`)}
+${storeAll('sizes.parts + part')}`
+    : ''
+}
 }
 `;
 }

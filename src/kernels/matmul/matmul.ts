@@ -89,7 +89,7 @@ export const matmulDefinition: KernelDefinition<MatmulParams> = {
   name: 'matmul',
   infer(inputs, params): Spec[] {
     for (const { dtype } of inputs)
-      if (dtype !== 'float32') throw new DTypeError(`matmul: float32 wanted, got ${dtype}.`);
+      if (dtype !== 'float32') throw new DTypeError(`matmul takes float32, not ${dtype}.`);
     const { batchShape, m, n } = matmulSizes(inputs, params);
     const bias = inputs[2];
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== n)) {

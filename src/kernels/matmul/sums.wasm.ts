@@ -1,6 +1,6 @@
 /** What a register tile adds up in: float32, or float64 on devices of highest precision. */
 import { type F32x4, type FunctionBuilder, f32x4, f64x2, type I32 } from '../../devices/wasm/assembler/module.ts';
-import { both, demote, type Pair, promote } from '../float64.wasm.ts';
+import { both, demote, type F64x4, promote } from '../float64.wasm.ts';
 
 /** The sums of a tile: what is added and kept where, seen from outside as float32, saved as they are. */
 export interface Sums {
@@ -53,7 +53,7 @@ export class Float64Sums implements Sums {
   readonly bytes = 32;
   readonly #f: FunctionBuilder;
   /** [row][vector] */
-  readonly #sums: readonly (readonly Pair[])[];
+  readonly #sums: readonly (readonly F64x4[])[];
 
   constructor(f: FunctionBuilder, rows: number, vectors: number) {
     this.#f = f;
@@ -98,7 +98,7 @@ export class Float64Sums implements Sums {
       );
     });
   }
-  #assign(row: number, vector: number, value: Pair): void {
+  #assign(row: number, vector: number, value: F64x4): void {
     this.#sums[row][vector].forEach((sum, half) => {
       this.#f.set(sum, value[half]);
     });

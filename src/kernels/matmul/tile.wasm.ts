@@ -4,7 +4,7 @@
  *
  *     acc[i][j] += A[i, k] * B[k, 4 j .. 4 j + 3]       each step: V vector loads of B, R broadcast loads of A
  *
- * Register budget: x86-64 has 16 xmm registers, V8 keeps one for itself and hoists *all* loads of a loop body above its
+ * Register budget: x86-64 has 16 vector registers, V8 keeps one for itself and hoists *all* loads of a loop body above its
  * arithmetic, so accumulators + loads + one temporary must fit 15. R x V = 4 x 2 needs 8 + (4 + 2) + 1 = 15, and 2 x 4
  * the same; unrolling k by hand doubles the loads and spills (measured: 22-45 instead of 60 GFLOP/s per thread). V8
  * unrolls the loop once by itself. The loop ends when A's pointer arrives, which saves a counter.
@@ -13,16 +13,29 @@
  * 12, step 16), the rows of a matrix as they lie (offsets i * row length, step 4) or, in a convolution, neighbouring
  * pixels (offsets i * channels) or taps.
  */
+import type { WasmAdapterInfo } from '../../devices/kernel.ts';
 import { F32x4, type FunctionBuilder, I32, type I32Like } from '../../devices/wasm/assembler/module.ts';
 import { Float32Sums, Float64Sums, type Sums } from './sums.wasm.ts';
 
-/** Rows and columns of the tile that fills the register file. */
+/** Rows of the tile that fills the register file. */
 export const TILE_ROWS = 4;
-export const TILE_COLUMNS = 8;
-/** Bytes of one stored 4 x 8 tile. */
-export const TILE_BYTES = TILE_ROWS * TILE_COLUMNS * 4;
+
+/**
+ * Columns of the tile for a product of `columns` columns: 8, or 16 where pairs of vectors are one register. A column's sum
+ * is the same in both, so the choice changes no bits.
+ */
+export const tileColumns = ({ wide }: Pick<WasmAdapterInfo, 'wide'>, columns: number): number =>
+  wide && columns > 8 ? 16 : 8;
+
+/** What the assembler is told of a program of such tiles. */
+export const wideTiles = ({ tileWidth }: { readonly tileWidth: number }): { wide: boolean } => ({
+  wide: tileWidth === 16,
+});
+
+/** Bytes of one stored tile. */
+export const tileBytes = (columns: number): number => TILE_ROWS * columns * 4;
 /** Bytes of one row of a tile that was put aside. */
-export const savedRowBytes = (float64: boolean): number => TILE_COLUMNS * (float64 ? 8 : 4);
+export const savedRowBytes = (columns: number, float64: boolean): number => columns * (float64 ? 8 : 4);
 
 /** The smaller of two signed integers. */
 export function minimum(a: I32, b: I32Like): I32 {
@@ -33,16 +46,16 @@ export function minimum(a: I32, b: I32Like): I32 {
 export interface TileOptions {
   /** Byte offsets of the rows of A from its pointer. */
   readonly rows: readonly number[];
-  /** Vectors of four columns; 2 unless told. */
-  readonly vectors?: number;
+  /** Columns: 8 or 16, see `tileColumns`. */
+  readonly columns: number;
   /** Fused multiply-add through relaxed SIMD. */
   readonly relaxed: boolean;
   /** Sums in float64: rounded once, at about a quarter of the speed. */
   readonly float64?: boolean;
 }
 
-/** One contraction: how far the pointers move with each k. */
-export interface Contraction {
+/** What one tile adds up: where its operands begin and how far the pointers move with each k. */
+export interface TileSum {
   readonly a: I32;
   readonly b: I32;
   /** Bytes between consecutive k; A's must not be 0. */
@@ -58,7 +71,8 @@ export class RegisterTile {
   readonly #vectors: number;
   readonly #sums: Sums;
 
-  constructor(f: FunctionBuilder, { rows, vectors = 2, relaxed, float64 = false }: TileOptions) {
+  constructor(f: FunctionBuilder, { rows, columns, relaxed, float64 = false }: TileOptions) {
+    const vectors = columns / 4;
     this.#f = f;
     this.#rows = rows;
     this.#vectors = vectors;
@@ -122,13 +136,13 @@ export class RegisterTile {
     });
   }
 
-  /** max(acc, 0); a NaN stays a NaN. */
+  /** max(acc, 0); a NaN stays a NaN. (V8 packs constants, but not broadcasts of constants.) */
   relu(): void {
-    this.#each((i, j) => this.#sums.set(i, j, this.#sums.get(i, j).pmax(0)));
+    this.#each((i, j) => this.#sums.set(i, j, this.#sums.get(i, j).pmax(F32x4.constant(0, 0, 0, 0))));
   }
 
-  /** The contraction itself. The locals `a` and `b` end up `depth` steps further on. */
-  accumulate({ a, b, stepA, stepB, depth }: Contraction): void {
+  /** Adds the products. The locals `a` and `b` end up `depth` steps further on. */
+  accumulate({ a, b, stepA, stepB, depth }: TileSum): void {
     const f = this.#f;
     const loop = () => {
       const end = f.let(a.add(I32.constant(1).mul(stepA).mul(depth)));
@@ -148,14 +162,14 @@ export class RegisterTile {
 }
 
 /**
- * Copies the valid part of a stored 4 x 8 tile to C: the edges of a matrix whose sizes are not multiples of the tile.
+ * Copies the valid part of a stored tile to C: the edges of a matrix whose sizes are not multiples of the tile.
  */
 export function copyTileEdge(
   f: FunctionBuilder,
-  edge: { tile: I32; c: I32; rowBytes: I32; rows: I32; columns: I32 },
+  edge: { tile: I32; tileColumns: number; c: I32; rowBytes: I32; rows: I32; columns: I32 },
 ): void {
   f.for(0, edge.rows, 1, i => {
-    const from = f.let(edge.tile.add(i.mul(TILE_COLUMNS * 4)));
+    const from = f.let(edge.tile.add(i.mul(edge.tileColumns * 4)));
     const to = f.let(edge.c.add(i.mul(edge.rowBytes)));
     f.for(0, edge.columns, 1, j => f.store(to.add(j.shl(2)), from.add(j.shl(2)).f32()));
   });

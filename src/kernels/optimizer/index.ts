@@ -19,6 +19,7 @@ import { adamStepWasm, clipByGlobalNormWasm, emaStepWasm, sgdStepWasm } from './
 import { adamStepWgsl, clipByGlobalNormWgsl, emaStepWgsl, sgdStepWgsl } from './optimizer.wgsl.ts';
 
 export type { AdamParams, ClipParams, EmaParams, SgdParams } from './optimizer.ts';
+export { CLIP_UNIT } from './optimizer.ts';
 
 export const sgdStep: Kernel<SgdParams> = {
   ...sgdStepDefinition,

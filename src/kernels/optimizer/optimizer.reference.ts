@@ -1,11 +1,11 @@
 /** Optimizer steps as plain loops in float64. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
-import type { AdamParams, ClipParams, EmaParams, SgdParams } from './optimizer.ts';
+import { type AdamParams, CLIP_UNIT, type ClipParams, type EmaParams, type SgdParams } from './optimizer.ts';
 
 export function sgdStepReference(
-  [gradient, hyper]: readonly NumberArray[],
-  [parameter, velocity]: readonly NumberArray[],
+  [gradient, hyper]: readonly TypedArray[],
+  [parameter, velocity]: readonly TypedArray[],
   _specs: readonly Spec[],
   { momentum, nesterov, weightDecay }: SgdParams,
 ): void {
@@ -22,8 +22,8 @@ export function sgdStepReference(
 }
 
 export function adamStepReference(
-  [gradient, hyper]: readonly NumberArray[],
-  [parameter, m, v]: readonly NumberArray[],
+  [gradient, hyper]: readonly TypedArray[],
+  [parameter, m, v]: readonly TypedArray[],
   _specs: readonly Spec[],
   { beta1, beta2, epsilon, weightDecay, decoupled }: AdamParams,
 ): void {
@@ -38,22 +38,25 @@ export function adamStepReference(
 }
 
 export function emaStepReference(
-  [parameter, hyper]: readonly NumberArray[],
-  [average]: readonly NumberArray[],
+  [parameter, hyper]: readonly TypedArray[],
+  [average]: readonly TypedArray[],
   _specs: readonly Spec[],
   _params: EmaParams,
 ): void {
-  const decay = hyper[0];
-  for (let i = 0; i < average.length; i++) average[i] = decay * average[i] + (1 - decay) * parameter[i];
+  const [rest, decay] = hyper;
+  for (let i = 0; i < average.length; i++) {
+    const way = parameter[i] - average[i];
+    average[i] = rest < 0.5 ? average[i] + rest * way : parameter[i] - decay * way;
+  }
 }
 
 export function clipByGlobalNormReference(
-  [sumOfSquares]: readonly NumberArray[],
-  [gradient]: readonly NumberArray[],
+  [[sumOfSquares, ofScaled]]: readonly TypedArray[],
+  [gradient]: readonly TypedArray[],
   _specs: readonly Spec[],
   { maxNorm }: ClipParams,
 ): void {
-  const norm = Math.sqrt(sumOfSquares[0]);
+  const norm = sumOfSquares === Number.POSITIVE_INFINITY ? Math.sqrt(ofScaled) / CLIP_UNIT : Math.sqrt(sumOfSquares);
   const scale = Number.isFinite(norm) ? Math.min(1, maxNorm / (norm + 1e-6)) : Number.NaN;
   for (let i = 0; i < gradient.length; i++) gradient[i] *= scale;
 }

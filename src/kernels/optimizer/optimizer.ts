@@ -33,8 +33,7 @@ export interface ClipParams {
 }
 
 function checkFloats(what: string, inputs: readonly Spec[]): void {
-  for (const { dtype } of inputs)
-    if (dtype !== 'float32') throw new DTypeError(`${what}: float32 wanted, got ${dtype}.`);
+  for (const { dtype } of inputs) if (dtype !== 'float32') throw new DTypeError(`${what} takes float32, not ${dtype}.`);
 }
 
 function checkHyper(what: string, hyper: Spec, meaning: readonly string[]): void {
@@ -103,14 +102,22 @@ export const adamStepDefinition: KernelDefinition<AdamParams> = {
   },
 };
 
-/** Inputs [parameter, hyper = [decay]]; output [average] = decay * average + (1 - decay) * parameter. */
+/**
+ * Inputs [parameter, hyper = [1 - decay, decay]] (both from the host's float64: a decay near 1 that was rounded has lost
+ * what it differs by); output [average] = decay * average + (1 - decay) * parameter, as a step from the nearer of the two:
+ *
+ *     1 - decay < 1/2:  average += (1 - decay) * (parameter - average)
+ *     otherwise:        average = parameter - decay * (parameter - average)
+ *
+ * So an average that has arrived stays, and a decay of 0 gives the parameter itself. The formulas of torch.lerp.
+ */
 export const emaStepDefinition: KernelDefinition<EmaParams> = {
   name: 'emaStep',
   updates: [0],
   infer(inputs) {
     checkFloats('emaStep', inputs);
     const [parameter, hyper] = inputs;
-    checkHyper('emaStep', hyper, ['decay']);
+    checkHyper('emaStep', hyper, ['1 - decay', 'decay']);
     return [{ shape: parameter.shape, dtype: 'float32' }];
   },
   cost([parameter]) {
@@ -119,10 +126,13 @@ export const emaStepDefinition: KernelDefinition<EmaParams> = {
   },
 };
 
+/** Gradients are multiplied by this where the sum of their squares is beyond float32: no product or sum is then. */
+export const CLIP_UNIT = 2 ** -80;
+
 /**
- * Input [sumOfSquares of shape [1]]; output [gradient] scaled in place by min(1, maxNorm / (sqrt(sumOfSquares) + 1e-6)),
- * as torch.nn.utils.clip_grad_norm_ does. A norm that is not finite turns the whole gradient into NaN, so that the
- * mistake is seen and not clipped away.
+ * Input [sums of shape [2]]: the sum of squares of the gradient, and of CLIP_UNIT times the gradient, which counts where the
+ * first is infinite. Output [gradient] scaled in place by min(1, maxNorm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_
+ * does. A norm of what is not finite turns the whole gradient into NaN, so that the mistake is seen and not clipped away.
  */
 export const clipByGlobalNormDefinition: KernelDefinition<ClipParams> = {
   name: 'clipByGlobalNorm',
@@ -130,14 +140,14 @@ export const clipByGlobalNormDefinition: KernelDefinition<ClipParams> = {
   infer(inputs, { maxNorm, shape }) {
     checkFloats('clipByGlobalNorm', inputs);
     checkShape(shape, 'clipByGlobalNorm');
-    if (sizeOf(inputs[0].shape) !== 1) {
-      throw new ShapeError(`clipByGlobalNorm: the sum of squares is one number, not ${formatShape(inputs[0].shape)}.`);
+    if (sizeOf(inputs[0].shape) !== 2) {
+      throw new ShapeError(`clipByGlobalNorm: the sums of squares are two, not ${formatShape(inputs[0].shape)}.`);
     }
     if (!(maxNorm > 0)) throw new UsageError(`clipByGlobalNorm: the largest norm must be above 0, not ${maxNorm}.`);
     return [{ shape, dtype: 'float32' }];
   },
   cost(_, { shape }) {
     const length = sizeOf(shape);
-    return { flops: length, bytes: 4 + 8 * length };
+    return { flops: length, bytes: 8 + 8 * length };
   },
 };

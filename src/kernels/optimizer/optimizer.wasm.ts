@@ -16,7 +16,7 @@ import {
   type WasmProgram,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
-import type { AdamParams, ClipParams, EmaParams, SgdParams } from './optimizer.ts';
+import { type AdamParams, CLIP_UNIT, type ClipParams, type EmaParams, type SgdParams } from './optimizer.ts';
 
 /** Vectors of a task. */
 const VECTORS = 4;
@@ -167,9 +167,15 @@ export const adamStepWasm: readonly WasmVariant<AdamParams>[] = [
 
 const ema = wasmProgram('emaStep', m => {
   m.function('run', { ...range, parameter: i32, hyper: i32, average: i32 }, (f, args) => {
-    const decay = f.let(args.hyper.f32x4Splat());
-    const rest = f.let(F32.constant(1).sub(args.hyper.f32()).splat());
-    forEachVector(f, args, [args.parameter], [args.average], ([p], [average]) => [decay.mul(average).add(rest.mul(p))]);
+    const rest = f.let(args.hyper.f32x4Splat());
+    const decay = f.let(args.hyper.f32(4).splat());
+    const loop = (step: (p: F32x4, average: F32x4) => F32x4) =>
+      forEachVector(f, args, [args.parameter], [args.average], ([p], [average]) => [step(p, average)]);
+    f.if(
+      args.hyper.f32().lt(0.5),
+      () => loop((p, average) => average.add(rest.mul(p.sub(average)))),
+      () => loop((p, average) => p.sub(decay.mul(p.sub(average)))),
+    );
   });
 });
 
@@ -182,12 +188,19 @@ export const emaStepWasm: readonly WasmVariant<EmaParams>[] = [
 ];
 
 const clip = wasmProgram('clipByGlobalNorm', m => {
-  m.function('run', { ...range, sumOfSquares: i32, gradient: i32, maxNorm: f32 }, (f, args) => {
-    const sum = f.let(args.sumOfSquares.f32());
-    const scale = args.maxNorm.div(sum.sqrt().add(1e-6)).min(1);
+  m.function('run', { ...range, sums: i32, gradient: i32, maxNorm: f32 }, (f, args) => {
+    const [sum, ofScaled] = [0, 4].map(offset => f.let(args.sums.f32(offset)));
+    const one = F32.constant(1);
+    const root = f.let(ofScaled.sqrt());
+    const isHuge = f.let(sum.eq(Number.POSITIVE_INFINITY));
+    const exceeds = f.let(root.le(args.maxNorm.mul(CLIP_UNIT)).eqz());
+    const plain = args.maxNorm.div(sum.sqrt().add(1e-6)).min(1);
+    const scale = isHuge.select(exceeds.select(args.maxNorm.div(root), one), plain);
+    const unit = f.let(isHuge.and(exceeds).select(F32.constant(CLIP_UNIT), one).splat());
     // sum - sum is 0, but NaN for an infinity: then everything becomes NaN.
-    const factor = f.let(scale.add(sum.sub(sum)).splat());
-    forEachVector(f, args, [], [args.gradient], (_, [g]) => [g.mul(factor)]);
+    const decisive = f.let(isHuge.select(ofScaled, sum));
+    const factor = f.let(scale.add(decisive.sub(decisive)).splat());
+    forEachVector(f, args, [], [args.gradient], (_, [g]) => [g.mul(unit).mul(factor)]);
   });
 });
 

@@ -6,7 +6,7 @@ import { input, output, type Slot, type Spec, type WgslVariant } from '../../dev
 import { sizeOf } from '../../devices/shape.ts';
 import { linearGrid, linearIndex } from '../../devices/webgpu/dispatch.ts';
 import { f32Bits, uniforms } from '../../devices/webgpu/uniforms.ts';
-import type { AdamParams, ClipParams, EmaParams, SgdParams } from './optimizer.ts';
+import { type AdamParams, CLIP_UNIT, type ClipParams, type EmaParams, type SgdParams } from './optimizer.ts';
 
 const WORKGROUP = 64;
 
@@ -146,9 +146,12 @@ const emaForm: Form = {
   updates: ['average'],
   constants: [],
   before: /* wgsl */ `
-  let decay = hyper[0];
-  let rest = 1.0 - decay;`,
-  each: 'average[i] = decay * average[i] + rest * parameter[i];',
+  let rest = hyper[0];
+  let decay = hyper[1];`,
+  each: /* wgsl */ `
+    let p = parameter[i];
+    let old = average[i];
+    average[i] = select(p - decay * (p - old), old + rest * (p - old), rest < 0.5);`,
 };
 
 export const emaStepWgsl: readonly WgslVariant<EmaParams>[] = variants(
@@ -159,19 +162,29 @@ export const emaStepWgsl: readonly WgslVariant<EmaParams>[] = variants(
 
 const clipForm: Form = {
   reads: [],
-  scalars: 'sumOfSquares',
+  scalars: 'sums',
   updates: ['gradient'],
-  constants: ['maxNorm'],
+  constants: ['maxNorm', 'maxScaled'],
   // A quiet NaN made of the sum's own bits where its exponent says infinity or NaN: comparisons may be folded away.
   before: /* wgsl */ `
-  let bits = bitcast<u32>(sumOfSquares[0]);
-  var scale = min(1.0, params.maxNorm / (sqrt(sumOfSquares[0]) + 1e-6));
+  var scale = min(1.0, params.maxNorm / (sqrt(sums[0]) + 1e-6));
+  var unit = 1.0;
+  var bits = bitcast<u32>(sums[0]);
+  if (bits == 0x7f800000u) {
+    bits = bitcast<u32>(sums[1]);
+    let root = sqrt(sums[1]);
+    scale = 1.0;
+    if (root > params.maxScaled) {
+      scale = params.maxNorm / root;
+      unit = ${CLIP_UNIT};
+    }
+  }
   if ((bits & 0x7f800000u) == 0x7f800000u) { scale = bitcast<f32>(bits | 0x7fc00000u); }`,
-  each: 'gradient[i] *= scale;',
+  each: 'gradient[i] = gradient[i] * unit * scale;',
 };
 
 export const clipByGlobalNormWgsl: readonly WgslVariant<ClipParams>[] = variants(
   (_, { shape }) => sizeOf(shape),
   () => clipForm,
-  ({ maxNorm }) => [maxNorm],
+  ({ maxNorm }) => [maxNorm, maxNorm * CLIP_UNIT],
 );

@@ -25,7 +25,13 @@ import {
 const indices = (count: number): number[] => [...Array(count).keys()];
 
 /** Pixels that window `index` counts along an axis: those inside the image, or inside the padded image. */
-function countedExtent(f: FunctionBuilder, shape: WindowShape, axis: 0 | 1, index: I32, countPadding: boolean): I32 {
+export function countedExtent(
+  f: FunctionBuilder,
+  shape: WindowShape,
+  axis: 0 | 1,
+  index: I32,
+  countPadding: boolean,
+): I32 {
   const { kernel, strides, padding } = shape;
   const extent = axis === 0 ? shape.height : shape.width;
   const [before, after] = [padding[2 * axis], padding[2 * axis + 1]];
@@ -52,28 +58,30 @@ export function averagePoolProgram(shape: WindowShape, countPadding: boolean): W
   });
 }
 
+/** First window that contains pixel `index` of an axis, and the one behind the last (none where strides leave gaps). */
+export function windowsAround(f: FunctionBuilder, shape: WindowShape, index: I32, axis: 0 | 1) {
+  const { kernel, strides, padding, outputHeight, outputWidth } = shape;
+  const position = f.let(index.add(padding[2 * axis]));
+  const past = f.let(position.sub(kernel[axis] - strides[axis]));
+  const first = f.let(past.gt(0).select(past.divU(strides[axis]), I32.constant(0)));
+  const windows = axis === 0 ? outputHeight : outputWidth;
+  const end = smaller(f.let(position.divU(strides[axis]).add(1)), windows);
+  return { first, end: f.let(end) };
+}
+
 /** dx, a task being one row of input pixels. */
 export function averagePoolGradientProgram(shape: WindowShape, countPadding: boolean): WasmProgram {
-  const { height, width, channels, outputHeight, outputWidth, kernel, strides, padding } = shape;
+  const { height, width, channels, outputHeight, outputWidth } = shape;
   const pixelBytes = channels * 4;
-  /** First window that contains pixel `index` of an axis, and how many do (none where strides leave gaps). */
-  const windowsAround = (f: FunctionBuilder, index: I32, axis: 0 | 1) => {
-    const position = f.let(index.add(padding[2 * axis]));
-    const past = f.let(position.sub(kernel[axis] - strides[axis]));
-    const first = f.let(past.gt(0).select(past.divU(strides[axis]), I32.constant(0)));
-    const windows = axis === 0 ? outputHeight : outputWidth;
-    const end = smaller(f.let(position.divU(strides[axis]).add(1)), windows);
-    return { first, end: f.let(end) };
-  };
   return wasmProgram(`avgPool2dGradient ${windowKey(shape)} ${countPadding}`, m => {
     m.function('run', { start: i32, end: i32, dy: i32, dx: i32 }, (f, { start, end, dy, dx }) => {
       f.for(start, end, 1, row => {
         const image = f.let(row.divU(height));
-        const vertical = windowsAround(f, f.let(row.sub(image.mul(height))), 0);
+        const vertical = windowsAround(f, shape, f.let(row.sub(image.mul(height))), 0);
         const to = f.let(dx.add(row.mul(width * pixelBytes)));
         const from = f.let(dy.add(image.mul(outputHeight * outputWidth * pixelBytes)));
         f.for(0, width, 1, ix => {
-          const horizontal = windowsAround(f, ix, 1);
+          const horizontal = windowsAround(f, shape, ix, 1);
           forEachChannelBlock(f, channels, 4, (lanes, count, channel) => {
             const vectors = indices(count);
             const sum = vectors.map(() => f.let(lanes.all(0)));
@@ -100,9 +108,9 @@ export function disjointAverageGradientProgram(shape: WindowShape): WasmProgram 
   const offsets = pixelOffsets(shape);
   return windowProgram('avgPool2dGradient disjoint', shape, (f, { y: dx, v: dy }, pixel) => {
     forEachChannelBlock(f, shape.channels, 1, (lanes, _, channel) => {
-      const share = f.let(lanes.load(dy.add(pixel.out).add(channel)).mul(lanes.all(1 / offsets.length)));
+      const perPixel = f.let(lanes.load(dy.add(pixel.out).add(channel)).mul(lanes.all(1 / offsets.length)));
       const to = f.let(dx.add(pixel.first).add(channel));
-      for (const offset of offsets) f.store(to, share, offset);
+      for (const offset of offsets) f.store(to, perPixel, offset);
     });
     clearUncovered(f, shape, dx, pixel);
   });
@@ -143,8 +151,8 @@ export function globalAverageGradientProgram(area: number, channels: number): Wa
         f.repeat(area, () => {
           forEachChannelBlock(f, channels, 4, (lanes, count, channel) => {
             for (const v of indices(count)) {
-              const share = lanes.load(from.add(channel), v * 16).mul(lanes.all(1 / area));
-              f.store(to.add(channel), share, v * 16);
+              const perPixel = lanes.load(from.add(channel), v * 16).mul(lanes.all(1 / area));
+              f.store(to.add(channel), perPixel, v * 16);
             }
           });
           f.advance(to, channels * 4);

@@ -4,6 +4,7 @@
  */
 import {
   type F32x4,
+  type FunctionBuilder,
   type I32,
   type I32x4,
   i32,
@@ -78,6 +79,25 @@ export function maxPoolPickProgram(shape: WindowShape): WasmProgram {
   });
 }
 
+/** Byte offsets in x of a window's winners, one for each of a few channels. */
+export function findWinner(
+  f: FunctionBuilder,
+  shape: WindowShape,
+  { x, pixel, lanes, channel }: { x: I32; pixel: OutputPixel; lanes: Lanes; channel: I32 },
+): I32x4 {
+  const first = f.let(pixel.first.add(channel));
+  const best = f.let(lanes.load(x.add(first)));
+  const winner = f.local(lanes.integerType);
+  f.set(winner, lanes.allIntegers(first));
+  forEachWindowPixel(f, shape, pixel, first, (offset, constant) => {
+    const value = f.let(lanes.load(x.add(offset), constant));
+    const mask = f.let(beats(value, best));
+    f.set(best, lanes.where(mask, value, best));
+    f.set(winner, mask.select(lanes.allIntegers(offset.add(constant)), winner));
+  });
+  return winner;
+}
+
 /**
  * dx for windows that may overlap: a task is one image, or one of `blocks` parts of its channels, which it clears and then
  * adds every window's gradient to, at the winner, in row-major order of the windows.
@@ -88,16 +108,7 @@ export function maxPoolGradientProgram(shape: WindowShape, blocks: number, block
   return wasmProgram(`maxPool2dGradient ${windowKey(shape)} ${blocks} ${blockChannels}`, m => {
     m.function('run', { start: i32, end: i32, x: i32, dy: i32, dx: i32 }, (f, { start, end, x, dy, dx }) => {
       const addWindow = (pixel: OutputPixel, lanes: Lanes, channel: I32): void => {
-        const first = f.let(pixel.first.add(channel));
-        const best = f.let(lanes.load(x.add(first)));
-        const winner = f.local(lanes.integerType);
-        f.set(winner, lanes.allIntegers(first));
-        forEachWindowPixel(f, shape, pixel, first, (offset, constant) => {
-          const value = f.let(lanes.load(x.add(offset), constant));
-          const mask = f.let(beats(value, best));
-          f.set(best, lanes.where(mask, value, best));
-          f.set(winner, mask.select(lanes.allIntegers(offset.add(constant)), winner));
-        });
+        const winner = findWinner(f, shape, { x, pixel, lanes, channel });
         const gradient = f.let(lanes.load(dy.add(pixel.out).add(channel)));
         for (let lane = 0; lane < lanes.width; lane++) {
           const at = f.let(dx.add(lanes.integerLane(winner, lane)).add(lane * 4));

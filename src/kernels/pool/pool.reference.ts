@@ -1,5 +1,5 @@
 /** Pooling as loops over windows. Every kernel of the family visits the same windows and differs in what it does there. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import { sizeOf } from '../../devices/shape.ts';
 import {
@@ -44,15 +44,15 @@ function forEachWindow(
 }
 
 /** The first of the largest values; the last NaN where there is one, because that is how PyTorch scans. */
-function winner(x: NumberArray, pixels: readonly number[]): number {
+function winner(x: TypedArray, pixels: readonly number[]): number {
   let best = pixels[0];
   for (const pixel of pixels) if (x[pixel] > x[best] || Number.isNaN(x[pixel])) best = pixel;
   return best;
 }
 
 export function maxPool2dReference(
-  [x]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   specs: readonly Spec[],
   params: Pool2dGeometry,
 ): void {
@@ -62,8 +62,8 @@ export function maxPool2dReference(
 }
 
 export function maxPool2dGradientReference(
-  [x, dy]: readonly NumberArray[],
-  [dx]: readonly NumberArray[],
+  [x, dy]: readonly TypedArray[],
+  [dx]: readonly TypedArray[],
   specs: readonly Spec[],
   params: Pool2dGeometry,
 ): void {
@@ -74,8 +74,8 @@ export function maxPool2dGradientReference(
 }
 
 export function maxPool2dPickReference(
-  [x, v]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x, v]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   specs: readonly Spec[],
   params: Pool2dGeometry,
 ): void {
@@ -85,8 +85,8 @@ export function maxPool2dPickReference(
 }
 
 export function avgPool2dReference(
-  [x]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   specs: readonly Spec[],
   params: AvgPool2dParams,
 ): void {
@@ -98,21 +98,21 @@ export function avgPool2dReference(
 }
 
 export function avgPool2dGradientReference(
-  [dy]: readonly NumberArray[],
-  [dx]: readonly NumberArray[],
+  [dy]: readonly TypedArray[],
+  [dx]: readonly TypedArray[],
   specs: readonly Spec[],
   params: AvgPool2dGradientParams,
 ): void {
   dx.fill(0);
   forEachWindow(avgPool2dGradientSizes(specs, params), params, (out, pixels, paddedArea) => {
-    const share = dy[out] / (params.countPadding ? paddedArea : pixels.length);
-    for (const pixel of pixels) dx[pixel] += share;
+    const perPixel = dy[out] / (params.countPadding ? paddedArea : pixels.length);
+    for (const pixel of pixels) dx[pixel] += perPixel;
   });
 }
 
 export function globalAveragePoolReference(
-  [x]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   specs: readonly Spec[],
 ): void {
   const [batch, height, width, channels] = specs[0].shape;
@@ -127,8 +127,8 @@ export function globalAveragePoolReference(
 }
 
 export function globalAveragePoolGradientReference(
-  [dy]: readonly NumberArray[],
-  [dx]: readonly NumberArray[],
+  [dy]: readonly TypedArray[],
+  [dx]: readonly TypedArray[],
   specs: readonly Spec[],
   { inputSize }: GlobalAveragePoolGradientParams,
 ): void {

@@ -3,9 +3,11 @@
  * maximum; whether it counts in a mean is the caller's choice. The gradient of a maximum goes to one pixel, the one that
  * won; `maxPool2dPick` reads a second image at the winners, which is the gradient of that gradient.
  */
+import { pairOf } from '../../devices/checks.ts';
 import { DTypeError, ShapeError } from '../../devices/errors.ts';
 import type { Cost, KernelDefinition, Spec } from '../../devices/kernel.ts';
 import { formatShape, sameShape, sizeOf } from '../../devices/shape.ts';
+import { checkPaddingWithin, checkWindow, windowStep } from '../window.ts';
 
 /** How windows move over the image. Pairs are [vertical, horizontal]; padding is [top, bottom, left, right]. */
 export interface Pool2dGeometry {
@@ -63,16 +65,13 @@ export function pooledExtent(
 export function pool2dSizes(what: string, x: readonly number[], geometry: Pool2dGeometry): Pool2dSizes {
   const { kernel, strides, padding, ceilMode } = geometry;
   if (x.length !== 4) throw new ShapeError(`${what}: images ${formatShape(x)} must be [N, H, W, C].`);
-  const whole = [...kernel, ...strides].every(n => Number.isInteger(n) && n >= 1);
-  if (!whole || padding.some((pad, side) => !Number.isInteger(pad) || pad < 0 || pad >= kernel[side >> 1])) {
-    throw new ShapeError(
-      `${what}: kernel ${formatShape(kernel)}, strides ${formatShape(strides)}, padding ${formatShape(padding)}: sizes ` +
-        'must be positive integers and padding less than the kernel.',
-    );
-  }
+  checkWindow(what, kernel);
+  pairOf(what, 'strides', strides, windowStep);
+  checkPaddingWithin(what, padding, kernel);
   const [batch, height, width, channels] = x;
   const outputHeight = pooledExtent(height, kernel[0], strides[0], padding[0], padding[1], ceilMode);
   const outputWidth = pooledExtent(width, kernel[1], strides[1], padding[2], padding[3], ceilMode);
+  if (channels < 1) throw new ShapeError(`${what}: images ${formatShape(x)} must have channels.`);
   if (height < 1 || width < 1 || outputHeight < 1 || outputWidth < 1) {
     throw new ShapeError(
       `${what}: windows ${formatShape(kernel)} do not fit into the padded images ${formatShape(x)}.`,
@@ -99,8 +98,7 @@ const outputShape = (s: Pool2dSizes): number[] => [s.batch, s.outputHeight, s.ou
 const floats = (shape: readonly number[]): Spec[] => [{ shape: [...shape], dtype: 'float32' }];
 
 function checkFloat(what: string, inputs: readonly Spec[]): void {
-  for (const { dtype } of inputs)
-    if (dtype !== 'float32') throw new DTypeError(`${what}: float32 wanted, got ${dtype}.`);
+  for (const { dtype } of inputs) if (dtype !== 'float32') throw new DTypeError(`${what} takes float32, not ${dtype}.`);
 }
 
 function checkOutput(what: string, dy: readonly number[], sizes: Pool2dSizes): void {

@@ -1,5 +1,5 @@
 /** Plans for WebAssembly: tasks are rows of output pixels, rows of input pixels, or images. */
-import { input, output, type Spec, type WasmPass, type WasmVariant } from '../../devices/kernel.ts';
+import { input, output, type Spec, scratch, type WasmPass, type WasmVariant } from '../../devices/kernel.ts';
 import type { WasmProgram } from '../../devices/wasm/assembler/module.ts';
 import {
   averagePoolGradientProgram,
@@ -8,6 +8,13 @@ import {
   globalAverageGradientProgram,
   globalAverageProgram,
 } from './average.wasm.ts';
+import {
+  averageGradientFloat64,
+  averagePoolFloat64,
+  globalAverageFloat64,
+  globalAverageGradientFloat64,
+  maxPoolGradientFloat64,
+} from './float64.wasm.ts';
 import {
   disjointMaxPoolGradientProgram,
   maxPoolGradientProgram,
@@ -144,10 +151,69 @@ const globalAverageGradient: WasmVariant<GlobalAveragePoolGradientParams> = {
   },
 };
 
+const HIGHEST = { name: 'float64', precision: 'highest' } as const;
+
+/** Disjoint windows add nothing up, in whatever precision. */
+const maxGradientFloat64: WasmVariant<Pool2dGeometry> = {
+  ...HIGHEST,
+  applies: (specs, params) => !hasDisjointWindows(shapeOf(specs, params)),
+  plan(specs, params) {
+    const shape = shapeOf(specs, params);
+    const { batch, height, width, channels, outputHeight } = shape;
+    const args = [input(0), input(1), output(0), scratch(0)];
+    return {
+      ...onePass(maxPoolGradientFloat64(shape), args, batch, 2 * outputHeight * rowElements(shape)),
+      scratch: [{ bytes: 8 * height * width * channels, perThread: true }],
+    };
+  },
+};
+
+const averageFloat64: WasmVariant<AvgPool2dParams> = {
+  ...HIGHEST,
+  applies: () => true,
+  plan(specs, params) {
+    const shape = shapeOf(specs, params);
+    const program = averagePoolFloat64(shape, params.countPadding);
+    return onePass(program, [input(0), output(0), 0], shape.batch * shape.outputHeight, rowElements(shape));
+  },
+};
+
+const averageGradientWide: WasmVariant<AvgPool2dGradientParams> = {
+  ...HIGHEST,
+  applies: () => true,
+  plan(specs, params) {
+    const shape = { ...avgPool2dGradientSizes(specs, params), ...params };
+    const { batch, height, width, channels } = shape;
+    const program = averageGradientFloat64(shape, params.countPadding);
+    return onePass(program, [input(0), output(0)], batch * height, 4 * width * channels);
+  },
+};
+
+const globalFloat64: WasmVariant<Record<string, never>> = {
+  ...HIGHEST,
+  applies: () => true,
+  plan([x]) {
+    const [batch, height, width, channels] = x.shape;
+    const area = height * width;
+    return onePass(globalAverageFloat64(area, channels), [input(0), output(0), area], batch, area * channels);
+  },
+};
+
+const globalGradientFloat64: WasmVariant<GlobalAveragePoolGradientParams> = {
+  ...HIGHEST,
+  applies: (_, { inputSize }) => inputSize[0] * inputSize[1] > 0,
+  plan([dy], { inputSize }) {
+    const [batch, channels] = dy.shape;
+    const area = inputSize[0] * inputSize[1];
+    const program = globalAverageGradientFloat64(area, channels);
+    return onePass(program, [input(0), output(0), area], batch, area * channels);
+  },
+};
+
 export const maxPool2dWasm = [maxPool];
-export const maxPool2dGradientWasm = [disjointGradient, overlappingGradient];
+export const maxPool2dGradientWasm = [maxGradientFloat64, disjointGradient, overlappingGradient];
 export const maxPool2dPickWasm = [pick];
-export const avgPool2dWasm = [average];
-export const avgPool2dGradientWasm = [disjointAverageGradient, averageGradient];
-export const globalAveragePoolWasm = [globalAverage];
-export const globalAveragePoolGradientWasm = [globalAverageGradient];
+export const avgPool2dWasm = [averageFloat64, average];
+export const avgPool2dGradientWasm = [averageGradientWide, disjointAverageGradient, averageGradient];
+export const globalAveragePoolWasm = [globalFloat64, globalAverage];
+export const globalAveragePoolGradientWasm = [globalGradientFloat64, globalAverageGradient];

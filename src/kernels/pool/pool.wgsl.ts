@@ -16,7 +16,9 @@ import {
   averagePoolGradientSource,
   averagePoolSource,
   disjointMaxPoolGradientSource,
+  globalAverageGradientPairsSource,
   globalAverageGradientSource,
+  globalAveragePairsSource,
   globalAverageSource,
   maxPoolGradientSource,
   maxPoolSource,
@@ -44,10 +46,10 @@ interface PoolPass<P> {
 const isTwo = (shape: WindowShape): boolean =>
   hasDisjointWindows(shape) && shape.kernel[0] === 2 && shape.kernel[1] === 2;
 
-/** The variant with constants for 2 x 2 windows, and the general one. */
-function variants<P>(name: string, pass: PoolPass<P>): WgslVariant<P>[] {
-  const variant = (two: boolean): WgslVariant<P> => ({
-    name: two ? `${name}-2x2` : name,
+function variantOf<P>(name: string, pass: PoolPass<P>, { two = false, pairs = false }): WgslVariant<P> {
+  return {
+    name,
+    precision: pairs ? 'highest' : undefined,
     applies(specs, params) {
       const shape = pass.shapeOf(specs, params);
       return (!two || isTwo(shape)) && (pass.applies?.(shape) ?? true);
@@ -59,7 +61,7 @@ function variants<P>(name: string, pass: PoolPass<P>): WgslVariant<P>[] {
       return {
         passes: [
           {
-            source: pass.source({ vector: channels % 4 === 0, two }, params),
+            source: pass.source({ vector: channels % 4 === 0, two, pairs }, params),
             bindings: pass.bindings,
             uniforms: uniforms(geometryNumbers(shape)),
             workgroups: linearGrid(threads, 64, adapter.maxComputeWorkgroupsPerDimension),
@@ -67,9 +69,20 @@ function variants<P>(name: string, pass: PoolPass<P>): WgslVariant<P>[] {
         ],
       };
     },
-  });
-  return [variant(true), variant(false)];
+  };
 }
+
+/** The variant with constants for 2 x 2 windows, and the general one. */
+const variants = <P>(name: string, pass: PoolPass<P>): WgslVariant<P>[] => [
+  variantOf(`${name}-2x2`, pass, { two: true }),
+  variantOf(name, pass, {}),
+];
+
+/** Before these the one for devices of highest precision. */
+const summingVariants = <P>(name: string, pass: PoolPass<P>): WgslVariant<P>[] => [
+  variantOf('pairs', pass, { pairs: true }),
+  ...variants(name, pass),
+];
 
 const shapeOf = ([x]: readonly Spec[], params: Pool2dGeometry): WindowShape => ({
   ...pool2dSizes('pool', x.shape, params),
@@ -98,7 +111,16 @@ export const maxPool2dPickWgsl: readonly WgslVariant<Pool2dGeometry>[] = variant
   pixels: outputPixels,
 });
 
+const gatherGradient: PoolPass<Pool2dGeometry> = {
+  shapeOf,
+  source: maxPoolGradientSource,
+  bindings: [input(0), input(1), output(0)],
+  pixels: inputPixels,
+};
+
+/** Disjoint windows add nothing up, in whatever precision. */
 export const maxPool2dGradientWgsl: readonly WgslVariant<Pool2dGeometry>[] = [
+  variantOf('pairs', { ...gatherGradient, applies: shape => !hasDisjointWindows(shape) }, { pairs: true }),
   ...variants<Pool2dGeometry>('disjoint', {
     shapeOf,
     source: disjointMaxPoolGradientSource,
@@ -106,22 +128,17 @@ export const maxPool2dGradientWgsl: readonly WgslVariant<Pool2dGeometry>[] = [
     pixels: tiles,
     applies: hasDisjointWindows,
   }),
-  ...variants<Pool2dGeometry>('gather', {
-    shapeOf,
-    source: maxPoolGradientSource,
-    bindings: [input(0), input(1), output(0)],
-    pixels: inputPixels,
-  }).slice(1),
+  variantOf('gather', gatherGradient, {}),
 ];
 
-export const avgPool2dWgsl: readonly WgslVariant<AvgPool2dParams>[] = variants<AvgPool2dParams>('windows', {
+export const avgPool2dWgsl: readonly WgslVariant<AvgPool2dParams>[] = summingVariants<AvgPool2dParams>('windows', {
   shapeOf,
   source: (options, { countPadding }) => averagePoolSource(options, countPadding),
   bindings: [input(0), output(0)],
   pixels: outputPixels,
 });
 
-export const avgPool2dGradientWgsl: readonly WgslVariant<AvgPool2dGradientParams>[] = variants('gather', {
+export const avgPool2dGradientWgsl: readonly WgslVariant<AvgPool2dGradientParams>[] = summingVariants('gather', {
   shapeOf: gradientShapeOf,
   source: (options, { countPadding }) => averagePoolGradientSource(options, countPadding),
   bindings: [input(0), output(0)],
@@ -143,23 +160,28 @@ function globalPass(source: (vector: boolean) => string, shape: readonly number[
   };
 }
 
-const globalAverage: WgslVariant<Record<string, never>> = {
-  name: 'images',
+const globalAverageVariant = (pairs: boolean): WgslVariant<Record<string, never>> => ({
+  name: pairs ? 'pairs' : 'images',
+  precision: pairs ? 'highest' : undefined,
   applies: () => true,
-  plan: ([x], _, adapter) =>
-    globalPass(globalAverageSource, x.shape, x.shape[0], adapter.maxComputeWorkgroupsPerDimension),
-};
+  plan([x], _, adapter) {
+    const source = pairs ? globalAveragePairsSource : globalAverageSource;
+    return globalPass(source, x.shape, x.shape[0], adapter.maxComputeWorkgroupsPerDimension);
+  },
+});
 
-const globalAverageGradient: WgslVariant<GlobalAveragePoolGradientParams> = {
-  name: 'elementwise',
+const globalGradientVariant = (pairs: boolean): WgslVariant<GlobalAveragePoolGradientParams> => ({
+  name: pairs ? 'pairs' : 'elementwise',
+  precision: pairs ? 'highest' : undefined,
   applies: () => true,
   plan([dy], { inputSize }, adapter) {
     const [batch, channels] = dy.shape;
     const shape = [batch, ...inputSize, channels];
     const threads = batch * inputSize[0] * inputSize[1];
-    return globalPass(globalAverageGradientSource, shape, threads, adapter.maxComputeWorkgroupsPerDimension);
+    const source = pairs ? globalAverageGradientPairsSource : globalAverageGradientSource;
+    return globalPass(source, shape, threads, adapter.maxComputeWorkgroupsPerDimension);
   },
-};
+});
 
-export const globalAveragePoolWgsl = [globalAverage];
-export const globalAveragePoolGradientWgsl = [globalAverageGradient];
+export const globalAveragePoolWgsl = [true, false].map(globalAverageVariant);
+export const globalAveragePoolGradientWgsl = [true, false].map(globalGradientVariant);

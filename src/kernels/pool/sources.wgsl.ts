@@ -3,13 +3,45 @@
  * uniform block, so one compilation serves every geometry; the 2 x 2 windows of the models are also compiled with their
  * geometry as constants, which lets the compiler write the loops out.
  */
+import { pairSumsAndArithmetic } from '../pairs.wgsl.ts';
 
 export interface SourceOptions {
   /** Four channels to an invocation. */
   readonly vector: boolean;
   /** 2 x 2 windows, strides 2, no padding, nothing hanging over: as constants. */
   readonly two: boolean;
+  /** Sums are pairs of float32: for devices of highest precision. */
+  readonly pairs?: boolean;
 }
+
+/** How sums are written. `quotient` divides the finished sum, `addQuotient` what is added. */
+interface Sums {
+  readonly begin: string;
+  add(value: string): string;
+  addQuotient(value: string, divisor: string): string;
+  readonly result: string;
+  quotient(divisor: string): string;
+}
+
+const sumsOf = (pairs: boolean | undefined): Sums =>
+  pairs
+    ? {
+        begin: 'var sum = T(0.0); var low = T(0.0);',
+        add: value => `accumulate(&sum, &low, ${value});`,
+        addQuotient: (value, divisor) => `addQuotient(&sum, &low, ${value}, T(${divisor}));`,
+        result: 'joined(sum, low)',
+        quotient: divisor => `quotient(sum, low, T(${divisor}))`,
+      }
+    : {
+        begin: 'var sum = T(0.0);',
+        add: value => `sum += ${value};`,
+        addQuotient: (value, divisor) => `sum += ${value} / ${divisor};`,
+        result: 'sum',
+        quotient: divisor => `sum / ${divisor}`,
+      };
+
+const pairLibrary = ({ vector, pairs }: Pick<SourceOptions, 'vector' | 'pairs'>): string =>
+  pairs ? pairSumsAndArithmetic(vector ? 'vec4f' : 'f32', 'u32(sizes.batch) >> 31u') : '';
 
 /** In the order of `geometryNumbers` in pool.wgsl.ts; `channels` counts vectors where there are any. */
 const members = [
@@ -32,7 +64,7 @@ const members = [
 const GEOMETRY = ['kernelHeight', 'kernelWidth', 'strideHeight', 'strideWidth', 'top', 'bottom', 'left', 'right'];
 
 /** Types, bindings, sizes, and the window of output pixel (oy, ox) clipped to the image. */
-function header({ vector, two }: SourceOptions, arrays: readonly string[]): string {
+function header({ vector, two, pairs }: SourceOptions, arrays: readonly string[]): string {
   const constants = GEOMETRY.map((name, i) => `const ${name} = ${i < 4 ? 2 : 0};`).join('\n');
   const macros = GEOMETRY.map(name => `let ${name} = sizes.${name};`);
   const load = two ? '' : macros.join(' ');
@@ -42,6 +74,7 @@ struct Sizes { ${members.map(name => `${name}: i32`).join(', ')} }
 ${arrays.map((array, i) => `@group(0) @binding(${i}) var<storage, ${array}: array<T>;`).join('\n')}
 @group(0) @binding(${arrays.length}) var<uniform> sizes: Sizes;
 ${two ? constants : ''}
+${pairLibrary({ vector, pairs })}
 
 struct Window { y0: i32, y1: i32, x0: i32, x1: i32 }
 
@@ -79,7 +112,7 @@ const pixelOf = (height: string, width: string): string => /* wgsl */ `
 const outputPixel = pixelOf('sizes.outputHeight', 'sizes.outputWidth');
 const inputPixel = pixelOf('sizes.height', 'sizes.width');
 
-/** Runs \`body\` for the pixels of \`window\` in row-major order, \`i\` being their element. */
+/** Runs `body` for the pixels of `window` in row-major order, `i` being their element. */
 const forEachPixel = (body: string): string => /* wgsl */ `
   for (var y = window.y0; y < window.y1; y++) {
     for (var x = window.x0; x < window.x1; x++) {
@@ -134,9 +167,10 @@ const windowsAround = (two: boolean): string => /* wgsl */ `
 
 /** An input pixel looks at every window that contains it and adds the gradients of those it won. */
 export function maxPoolGradientSource(options: SourceOptions): string {
+  const sums = sumsOf(options.pairs);
   return /* wgsl */ `${header(options, ['read> image', 'read> dy', 'read_write> dx'])}
 
-fn share(n: i32, c: i32, oy: i32, ox: i32, pixel: i32) -> T {
+fn gradientFrom(n: i32, c: i32, oy: i32, ox: i32, pixel: i32) -> T {
   let window = windowAt(oy, ox);
   ${findWinner}
   let gradient = dy[((n * sizes.outputHeight + oy) * sizes.outputWidth + ox) * sizes.channels + c];
@@ -145,13 +179,13 @@ fn share(n: i32, c: i32, oy: i32, ox: i32, pixel: i32) -> T {
 ${entry}
   ${inputPixel}
   ${windowsAround(options.two)}
-  var sum = T(0.0);
+  ${sums.begin}
   for (var oy = oy0; oy < oy1; oy++) {
     for (var ox = ox0; ox < ox1; ox++) {
-      sum += share(n, c, oy, ox, thread);
+      ${sums.add('gradientFrom(n, c, oy, ox, thread)')}
     }
   }
-  dx[thread] = sum;
+  dx[thread] = ${sums.result};
 }`;
 }
 
@@ -193,31 +227,33 @@ fn countedArea(oy: i32, ox: i32) -> f32 {
 }`;
 
 export function averagePoolSource(options: SourceOptions, countPadding: boolean): string {
+  const sums = sumsOf(options.pairs);
   return /* wgsl */ `${header(options, ['read> image', 'read_write> result'])}
 ${countedArea(countPadding, options.two)}
 ${entry}
   ${outputPixel}
   let window = windowAt(row, column);
-  var sum = T(0.0);
-  ${forEachPixel('sum += image[i];')}
-  result[thread] = sum / countedArea(row, column);
+  ${sums.begin}
+  ${forEachPixel(sums.add('image[i]'))}
+  result[thread] = ${sums.quotient('countedArea(row, column)')};
 }`;
 }
 
 export function averagePoolGradientSource(options: SourceOptions, countPadding: boolean): string {
+  const sums = sumsOf(options.pairs);
   return /* wgsl */ `${header(options, ['read> dy', 'read_write> dx'])}
 ${countedArea(countPadding, options.two)}
 ${entry}
   ${inputPixel}
   ${windowsAround(options.two)}
-  var sum = T(0.0);
+  ${sums.begin}
   for (var oy = oy0; oy < oy1; oy++) {
     for (var ox = ox0; ox < ox1; ox++) {
       let i = ((n * sizes.outputHeight + oy) * sizes.outputWidth + ox) * sizes.channels + c;
-      sum += dy[i] / countedArea(oy, ox);
+      ${sums.addQuotient('dy[i]', 'countedArea(oy, ox)')}
     }
   }
-  dx[thread] = sum;
+  dx[thread] = ${sums.result};
 }`;
 }
 
@@ -245,6 +281,33 @@ ${entry}
     total += sum;
   }
   result[thread] = total / f32(sizes.height * sizes.width);
+}`;
+}
+
+/** The same in pairs: one sum, and one quotient. */
+export function globalAveragePairsSource(vector: boolean): string {
+  return /* wgsl */ `${globalHeader(vector)}
+${pairLibrary({ vector, pairs: true })}
+${entry}
+  let n = thread / sizes.channels;
+  if (n >= sizes.batch) { return; }
+  let area = sizes.height * sizes.width;
+  let first = n * area * sizes.channels + thread % sizes.channels;
+  var sum = T(0.0);
+  var low = T(0.0);
+  for (var pixel = 0; pixel < area; pixel++) { accumulate(&sum, &low, input[first + pixel * sizes.channels]); }
+  result[thread] = quotient(sum, low, T(f32(area)));
+}`;
+}
+
+export function globalAverageGradientPairsSource(vector: boolean): string {
+  return /* wgsl */ `${globalHeader(vector)}
+${pairLibrary({ vector, pairs: true })}
+${entry}
+  let area = sizes.height * sizes.width;
+  let n = thread / (area * sizes.channels);
+  if (n >= sizes.batch) { return; }
+  result[thread] = quotient(input[n * sizes.channels + thread % sizes.channels], T(0.0), T(f32(area)));
 }`;
 }
 

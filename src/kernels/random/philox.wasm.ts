@@ -1,18 +1,9 @@
-/**
- * Philox 4x32-10 in WebAssembly, four blocks at a time: lane b of every vector belongs to block b. The 64-bit products
- * come two lanes at a time from the widening multiplies; shuffles sort their halves.
- */
+/** Philox 4x32-10 in WebAssembly, four blocks at a time: lane b of every vector belongs to block b. */
 import { type FunctionBuilder, type I32, I32x4, splatI32 } from '../../devices/wasm/assembler/module.ts';
+import { multiplyWide } from '../wide-product.wasm.ts';
 import { PHILOX_M0, PHILOX_M1, PHILOX_ROUNDS, PHILOX_W0, PHILOX_W1 } from './philox.ts';
 
 type Vectors4 = [I32x4, I32x4, I32x4, I32x4];
-
-/** Upper and lower halves of four unsigned products. */
-function multiplyWide(f: FunctionBuilder, a: I32x4, b: I32x4): [high: I32x4, low: I32x4] {
-  const first = f.let(a.multiplyWideLowU(b));
-  const second = f.let(a.multiplyWideHighU(b));
-  return [first.shuffle(second, 1, 3, 5, 7), first.shuffle(second, 0, 2, 4, 6)];
-}
 
 /**
  * Emits the ten rounds, unrolled.

@@ -1,5 +1,5 @@
 /** Counted random numbers as plain loops over Philox blocks of four words. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import { philoxBlock, uniformFromBits } from './philox.ts';
 import {
@@ -12,7 +12,7 @@ import {
 } from './random.ts';
 
 /** Calls `use` with every element's index and its 32 random bits. */
-function forEachWord(state: NumberArray, length: number, use: (element: number, bits: number) => void): void {
+function forEachWord(state: TypedArray, length: number, use: (element: number, bits: number) => void): void {
   const block = new Uint32Array(4);
   for (let element = 0; element < length; element++) {
     if (element % 4 === 0) philoxBlock(block, 0, element / 4, 0, state[2], state[3], state[0], state[1]);
@@ -21,8 +21,8 @@ function forEachWord(state: NumberArray, length: number, use: (element: number, 
 }
 
 export function randomBitsReference(
-  [state]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [state]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   _specs: readonly Spec[],
   _params: RandomParams,
 ): void {
@@ -32,8 +32,8 @@ export function randomBitsReference(
 }
 
 export function randomUniformReference(
-  [state]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [state]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   _specs: readonly Spec[],
   _params: RandomParams,
 ): void {
@@ -43,8 +43,8 @@ export function randomUniformReference(
 }
 
 export function bernoulliReference(
-  [state]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [state]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   _specs: readonly Spec[],
   params: BernoulliParams,
 ): void {
@@ -55,8 +55,8 @@ export function bernoulliReference(
 }
 
 export function dropoutReference(
-  [x, state]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x, state]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   _specs: readonly Spec[],
   params: DropoutParams,
 ): void {
@@ -68,8 +68,8 @@ export function dropoutReference(
 }
 
 export function advanceStateReference(
-  _inputs: readonly NumberArray[],
-  [state]: readonly NumberArray[],
+  _inputs: readonly TypedArray[],
+  [state]: readonly TypedArray[],
   _specs: readonly Spec[],
   params: AdvanceParams,
 ): void {

@@ -97,7 +97,7 @@ export const dropoutDefinition: KernelDefinition<DropoutParams> = {
   name: 'dropout',
   infer([x, state], { rate }) {
     checkProbability('dropout', 'rate', rate);
-    if (x.dtype !== 'float32') throw new DTypeError(`dropout: float32 wanted, got ${x.dtype}.`);
+    if (x.dtype !== 'float32') throw new DTypeError(`dropout takes float32, not ${x.dtype}.`);
     checkState('dropout', state);
     return [{ shape: x.shape, dtype: 'float32' }];
   },

@@ -1,5 +1,5 @@
 /** Reductions as loops: visit every element once and fold it into the output it belongs to. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import { normalizeAxes, type Shape, stridesOf } from '../../devices/shape.ts';
 import { type ArgReduceParams, type ReduceOp, type ReduceParams, reducedCount } from './reduce.ts';
@@ -14,8 +14,8 @@ const fold: Record<ReduceOp, { start: number; step(accumulated: number, x: numbe
 };
 
 export function reduceReference(
-  [x]: readonly NumberArray[],
-  [out]: readonly NumberArray[],
+  [x]: readonly TypedArray[],
+  [out]: readonly TypedArray[],
   [{ shape }]: readonly Spec[],
   params: ReduceParams,
 ): void {
@@ -32,8 +32,8 @@ export function reduceReference(
 }
 
 export function argReduceReference(
-  [x]: readonly NumberArray[],
-  [out]: readonly NumberArray[],
+  [x]: readonly TypedArray[],
+  [out]: readonly TypedArray[],
   [{ shape }]: readonly Spec[],
   params: ArgReduceParams,
 ): void {

@@ -10,6 +10,9 @@ import { trafficOf } from '../traffic.ts';
 
 export type ReduceOp = 'sum' | 'mean' | 'max' | 'min' | 'prod' | 'sumOfSquares';
 
+/** Whether it adds: what devices of highest precision round once. */
+export const isSum = (op: ReduceOp): boolean => op === 'sum' || op === 'mean' || op === 'sumOfSquares';
+
 export interface ReduceParams {
   readonly op: ReduceOp;
   /** Axes to reduce; negative ones count from the back; none reduces nothing. */
@@ -98,7 +101,7 @@ export const reduceDefinition: KernelDefinition<ReduceParams> = {
 
 function inferArgReduce([x]: readonly Spec[], { op, axis, keepDims }: ArgReduceParams): Spec[] {
   if (x.dtype !== 'float32' && x.dtype !== 'int32') {
-    throw new DTypeError(`${op}: float32 or int32 wanted, got ${x.dtype}.`);
+    throw new DTypeError(`${op} takes float32 or int32, not ${x.dtype}.`);
   }
   const axes = normalizeAxes(axis, x.shape.length, op);
   if (x.shape[axes[0]] === 0) {

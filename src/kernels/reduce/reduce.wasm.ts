@@ -12,6 +12,9 @@ import {
   type WasmVariant,
 } from '../../devices/kernel.ts';
 import { normalizeAxes } from '../../devices/shape.ts';
+import { reduceFloat64 } from './float64.wasm.ts';
+import { overflowRepair } from './overflow.ts';
+import { repairPass } from './overflow.wasm.ts';
 import { type ReduceParams, type ReduceStep, reducedCount, reduceSteps } from './reduce.ts';
 import { type Combination, columnsProgram, rowsProgram } from './steps.wasm.ts';
 
@@ -60,6 +63,7 @@ export function stepPasses(
 }
 
 export const reduceWasm: readonly WasmVariant<ReduceParams>[] = [
+  reduceFloat64,
   {
     name: 'simd',
     applies: () => true,
@@ -68,7 +72,9 @@ export const reduceWasm: readonly WasmVariant<ReduceParams>[] = [
       const fold = op === 'mean' || op === 'sumOfSquares' ? 'sum' : op;
       const divisor = op === 'mean' ? reducedCount(shape, normal) : 1;
       const how = { fold, integer: dtype === 'int32' } as const;
-      return stepPasses(reduceSteps(shape, normal), how, op === 'sumOfSquares', divisor);
+      const plan = stepPasses(reduceSteps(shape, normal), how, op === 'sumOfSquares', divisor);
+      const repair = dtype === 'float32' ? overflowRepair(op, shape, normal) : undefined;
+      return repair ? { ...plan, passes: [...plan.passes, repairPass(repair)] } : plan;
     },
   },
 ];

@@ -7,6 +7,9 @@ import type { WgslPass, WgslPlan, WgslVariant } from '../../devices/kernel.ts';
 import { input, output, type Slot, type Spec, scratch, type WebGpuAdapterInfo } from '../../devices/kernel.ts';
 import { normalizeAxes } from '../../devices/shape.ts';
 import { f32Bits } from '../../devices/webgpu/uniforms.ts';
+import { overflowRepair } from './overflow.ts';
+import { repairPass } from './overflow.wgsl.ts';
+import { reducePairs } from './pairs.wgsl.ts';
 import { type ReduceOp, type ReduceParams, type ReduceStep, reducedCount, reduceSteps } from './reduce.ts';
 import { chunksOf, type StepForm, type StepShape, stepPass, stepShape, type WgslFold } from './steps.wgsl.ts';
 
@@ -74,7 +77,7 @@ function variants<P>(
   }));
 }
 
-export const reduceWgsl: readonly WgslVariant<ReduceParams>[] = variants(({ shape, dtype }, { op, axes }) => {
+const sums: readonly WgslVariant<ReduceParams>[] = variants(({ shape, dtype }, { op, axes }) => {
   const normal = normalizeAxes(axes, shape.length, op);
   const type = dtype === 'int32' ? 'i32' : 'f32';
   const fold: WgslFold = {
@@ -87,3 +90,19 @@ export const reduceWgsl: readonly WgslVariant<ReduceParams>[] = variants(({ shap
   };
   return { fold, steps: reduceSteps(shape, normal) };
 });
+
+/** Sums are looked at once more: `overflow.ts`. */
+const repaired = sums.map(
+  (variant): WgslVariant<ReduceParams> => ({
+    ...variant,
+    plan(specs, params, adapter) {
+      const plan = variant.plan(specs, params, adapter);
+      const [{ shape, dtype }] = specs;
+      const repair = overflowRepair(params.op, shape, normalizeAxes(params.axes, shape.length, params.op));
+      if (!repair || dtype !== 'float32') return plan;
+      return { ...plan, passes: [...plan.passes, repairPass(repair, adapter)] };
+    },
+  }),
+);
+
+export const reduceWgsl: readonly WgslVariant<ReduceParams>[] = [reducePairs, ...repaired];

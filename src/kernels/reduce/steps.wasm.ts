@@ -9,6 +9,7 @@
 import {
   type F32x4,
   type FunctionBuilder,
+  type FunctionReference,
   f32,
   f32x4,
   I32,
@@ -144,88 +145,124 @@ function single(how: Combination, at: I32): F32x4 {
   return rest instanceof I32x4 ? rest.replaceLane(0, at.i32()).asF32x4() : rest.replaceLane(0, at.f32());
 }
 
+const COLUMNS_PARAMETERS = {
+  start: i32,
+  end: i32,
+  x: i32,
+  out: i32,
+  extent: i32,
+  inner: i32,
+  chunk: i32,
+  chunks: i32,
+  divisor: f32,
+};
+
 /** [outer, extent, inner] -> [outer, chunks, inner]; arguments: x, out, extent, inner, chunk (rows), chunks, divisor. */
 export function columnsProgram(how: Combination): WasmProgram {
   return wasmProgram(`reduce columns ${keyOf(how)}`, m => {
     const tail = loadTail(m);
-    const signature = {
-      ...{ start: i32, end: i32, x: i32, out: i32, extent: i32, inner: i32, chunk: i32, chunks: i32, divisor: f32 },
-    };
-    m.function('run', signature, (f, { start, end, x, out, extent, inner, chunk, chunks, divisor }) => {
-      const { local, reset, take, merge, finish } = toolbox(f, how, divisor);
-      const accumulators = Array.from({ length: 8 }, local);
-      const totals = Array.from({ length: 8 }, local);
-      const rowBytes = f.let(inner.shl(2));
-      const at = f.local(i32);
-      const left = f.local(i32);
-
-      /**
-       * Reduces `width` vectors side by side over `length` rows from `top`, and stores them. Narrow strips take several
-       * rows at a time, so that eight sums are always under way.
-       */
-      const strip = (width: number, top: I32, length: I32, target: I32, lanes?: I32): void => {
-        const together = 8 / width;
-        const load = (pointer: I32, offset: number): F32x4 =>
-          lanes ? f.value(tail, [pointer, lanes]) : pointer.f32x4(offset);
-        const rows = (count: number): void => {
-          for (let row = 0; row < count; row++) {
-            for (let k = 0; k < width; k++) take(accumulators[row * width + k], load(at, 16 * k));
-            f.advance(at, rowBytes);
-          }
-        };
-        f.set(at, top);
-        f.set(left, length);
-        for (let k = 0; k < width; k++) reset(totals[k]);
-        f.while(
-          () => left.gt(0),
-          () => {
-            const block = f.let(left.lt(CHAIN * together).select(left, I32.constant(CHAIN * together)));
-            f.set(left, left.sub(block));
-            for (const accumulator of accumulators) reset(accumulator);
-            f.while(
-              () => block.ge(together),
-              () => {
-                rows(together);
-                f.advance(block, -together);
-              },
-            );
-            if (together > 1) {
-              f.while(
-                () => block.gt(0),
-                () => {
-                  rows(1);
-                  f.advance(block, -1);
-                },
-              );
-            }
-            for (let half = 4; half >= width; half /= 2) {
-              for (let k = 0; k < half; k++) merge(accumulators[k], accumulators[k + half]);
-            }
-            for (let k = 0; k < width; k++) merge(totals[k], accumulators[k]);
-          },
-        );
-        for (let k = 0; k < width; k++) {
-          if (lanes) storeTail(f, target, f.let(finish(totals[k])), lanes);
-          else f.store(target, finish(totals[k]), 16 * k);
-        }
-      };
-
+    m.function('run', COLUMNS_PARAMETERS, (f, { start, end, x, out, extent, inner, chunk, chunks, divisor }) => {
+      const tools = toolbox(f, how, divisor);
+      const columns = new ColumnSums(f, tools, tail, inner);
       f.for(start, end, 1, task => {
         const { row, first, length } = chunkOf(f, task, chunks, chunk, extent);
-        const top = f.let(x.add(row.mul(extent).add(first).mul(rowBytes)));
-        const target = f.let(out.add(task.mul(rowBytes)));
-        const columns = f.let(inner);
+        const top = f.let(x.add(row.mul(extent).add(first).mul(columns.rowBytes)));
+        const target = f.let(out.add(task.mul(columns.rowBytes)));
+        const left = f.let(inner);
         for (const width of [8, 4, 2, 1]) {
-          const condition = () => columns.ge(4 * width);
+          const condition = () => left.ge(4 * width);
           f.while(condition, () => {
-            strip(width, top, length, target);
+            columns.strip(width, top, length, target);
             f.advance(top, 16 * width);
             f.advance(target, 16 * width);
-            f.advance(columns, -4 * width);
+            f.advance(left, -4 * width);
           });
         }
-        f.if(columns, () => strip(1, top, length, target, columns));
+        f.if(left, () => columns.strip(1, top, length, target, left));
       });
     });
   });
+}
+
+/** Reduces strips of columns; narrow ones take several rows at a time, so that eight sums are always under way. */
+class ColumnSums {
+  readonly rowBytes: I32;
+  readonly #f: FunctionBuilder;
+  readonly #tools: ReturnType<typeof toolbox>;
+  readonly #tail: FunctionReference<F32x4>;
+  readonly #accumulators: readonly F32x4[];
+  readonly #totals: readonly F32x4[];
+  readonly #at: I32;
+  readonly #left: I32;
+
+  constructor(f: FunctionBuilder, tools: ReturnType<typeof toolbox>, tail: FunctionReference<F32x4>, inner: I32) {
+    this.#f = f;
+    this.#tools = tools;
+    this.#tail = tail;
+    this.#accumulators = Array.from({ length: 8 }, tools.local);
+    this.#totals = Array.from({ length: 8 }, tools.local);
+    this.rowBytes = f.let(inner.shl(2));
+    this.#at = f.local(i32);
+    this.#left = f.local(i32);
+  }
+
+  /** Reduces `width` vectors side by side (or the one to three columns of `lanes`) over `length` rows, and stores them. */
+  strip(width: number, top: I32, length: I32, target: I32, lanes?: I32): void {
+    const f = this.#f;
+    const { reset, merge, finish } = this.#tools;
+    const totals = this.#totals.slice(0, width);
+    f.set(this.#at, top);
+    f.set(this.#left, length);
+    for (const total of totals) reset(total);
+    f.while(
+      () => this.#left.gt(0),
+      () => {
+        this.#sumBlock(width, lanes);
+        for (const [k, total] of totals.entries()) merge(total, this.#accumulators[k]);
+      },
+    );
+    for (const [k, total] of totals.entries()) {
+      if (lanes) storeTail(f, target, f.let(finish(total)), lanes);
+      else f.store(target, finish(total), 16 * k);
+    }
+  }
+
+  /** The next rows, at most a chain for each accumulator, into the first `width` accumulators. */
+  #sumBlock(width: number, lanes: I32 | undefined): void {
+    const f = this.#f;
+    const { reset, merge } = this.#tools;
+    const together = 8 / width;
+    const block = f.let(this.#left.lt(CHAIN * together).select(this.#left, I32.constant(CHAIN * together)));
+    f.set(this.#left, this.#left.sub(block));
+    for (const accumulator of this.#accumulators) reset(accumulator);
+    f.while(
+      () => block.ge(together),
+      () => {
+        this.#takeRows(together, width, lanes);
+        f.advance(block, -together);
+      },
+    );
+    if (together > 1) {
+      f.while(
+        () => block.gt(0),
+        () => {
+          this.#takeRows(1, width, lanes);
+          f.advance(block, -1);
+        },
+      );
+    }
+    for (let half = 4; half >= width; half /= 2) {
+      for (let k = 0; k < half; k++) merge(this.#accumulators[k], this.#accumulators[k + half]);
+    }
+  }
+
+  /** `count` rows, each into accumulators of its own. */
+  #takeRows(count: number, width: number, lanes: I32 | undefined): void {
+    const f = this.#f;
+    const load = (offset: number): F32x4 => (lanes ? f.value(this.#tail, [this.#at, lanes]) : this.#at.f32x4(offset));
+    for (let row = 0; row < count; row++) {
+      for (let k = 0; k < width; k++) this.#tools.take(this.#accumulators[row * width + k], load(16 * k));
+      f.advance(this.#at, this.rowBytes);
+    }
+  }
 }

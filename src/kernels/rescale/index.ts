@@ -4,7 +4,7 @@ import { type RescaleParams, rescaleDefinition } from './rescale.ts';
 import { rescaleWasm } from './rescale.wasm.ts';
 import { rescaleWgsl } from './rescale.wgsl.ts';
 
-export type { RescaleParams } from './rescale.ts';
+export { type RescaleParams, ROUNDING } from './rescale.ts';
 
 export const rescale: Kernel<RescaleParams> = {
   ...rescaleDefinition,

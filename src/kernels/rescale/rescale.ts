@@ -12,9 +12,18 @@ export interface RescaleParams {
   readonly images: number;
   /** Rows that follow each image's own row. */
   readonly backgrounds: number;
-  /** Where the inputs differ by less, `plain` is taken. */
+  /** Where the inputs differ by less, and the outputs by no more than rounding may, `plain` is taken. */
   readonly threshold: number;
 }
+
+/**
+ * Differences up to this share of the numbers that they are differences of may be rounding (16 units of float32's). A quotient
+ * of such differences is noise, which the layers below would share out; any larger one is worth more than a slope, however
+ * small the unit that the numbers are in.
+ */
+export const ROUNDING = 2 ** -20;
+/** Slopes beyond are infinite. */
+export const LARGEST = 3.4028234663852886e38;
 
 /** Elements of one row. */
 export function rowLength({ shape }: Spec, { images, backgrounds }: RescaleParams): number {
@@ -25,16 +34,18 @@ export function rowLength({ shape }: Spec, { images, backgrounds }: RescaleParam
 /**
  * Inputs [x, y, upstream, plain] of one shape whose elements are [images, 1 + backgrounds, ...]; output of that shape:
  *
- *     |x - x0| < threshold ? plain : upstream * (y - y0) / (x - x0)
+ *     x agrees with x0 and plain is finite ? plain : x = x0 ? 0 : upstream * (y - y0) / (x - x0)
  *
- * where x0 and y0 are the first row of each image's group (which therefore gets `plain`).
+ * where x0 and y0 are the first row of each image's group (which therefore gets `plain`). x agrees with x0 when they are equal, or
+ * y - y0 may be rounding and x - x0 is below the threshold or may be rounding too. Where nothing differs nothing is
+ * contributed, whatever the slope: a root is infinitely steep at 0, and 0 stands for its slope there.
  */
 export const rescaleDefinition: KernelDefinition<RescaleParams> = {
   name: 'rescale',
   infer(inputs, params) {
     const [x] = inputs;
     for (const { shape, dtype } of inputs) {
-      if (dtype !== 'float32') throw new DTypeError(`rescale: float32 wanted, got ${dtype}.`);
+      if (dtype !== 'float32') throw new DTypeError(`rescale takes float32, not ${dtype}.`);
       if (!sameShape(shape, x.shape)) {
         throw new ShapeError(`rescale: shapes ${formatShape(x.shape)} and ${formatShape(shape)} differ.`);
       }

@@ -1,8 +1,8 @@
 /** In WebAssembly: a task is a row, read beside the first row of its group four elements at a time. */
 import { input, output, type WasmVariant } from '../../devices/kernel.ts';
-import { f32, i32, wasmProgram } from '../../devices/wasm/assembler/module.ts';
+import { type F32x4, f32, i32, wasmProgram } from '../../devices/wasm/assembler/module.ts';
 import { fourLanes, type Lanes, oneLane } from '../lanes.wasm.ts';
-import { type RescaleParams, rowLength } from './rescale.ts';
+import { LARGEST, type RescaleParams, ROUNDING, rowLength } from './rescale.ts';
 
 /** Elements worth a second thread. */
 const GRAIN = 32_768;
@@ -21,11 +21,22 @@ const program = wasmProgram('rescale', module => {
         const back = f.let(row.remU(group).mul(bytes));
         const step = (lanes: Lanes): void => {
           const own = f.let(at.sub(back));
-          const dx = f.let(lanes.load(x.add(at)).sub(lanes.load(x.add(own))));
-          const dy = lanes.load(y.add(at)).sub(lanes.load(y.add(own)));
-          const ratio = f.let(lanes.load(upstream.add(at)).mul(dy).div(dx));
-          const small = dx.abs().lt(lanes.all(threshold));
-          f.store(m.add(at), lanes.where(small, f.let(lanes.load(plain.add(at))), ratio));
+          const [x1, x0] = [f.let(lanes.load(x.add(at))), f.let(lanes.load(x.add(own)))];
+          const [y1, y0] = [f.let(lanes.load(y.add(at))), f.let(lanes.load(y.add(own)))];
+          const slope = f.let(lanes.load(plain.add(at)));
+          const dx = f.let(x1.sub(x0));
+          const dy = f.let(y1.sub(y0));
+          const mayBeRounding = (difference: F32x4, a: F32x4, b: F32x4) =>
+            difference.abs().le(a.abs().max(b.abs()).mul(lanes.all(ROUNDING)));
+          const equal = f.let(dx.eq(lanes.all(0)));
+          const close = dx
+            .abs()
+            .lt(lanes.all(threshold))
+            .or(mayBeRounding(dx, x1, x0));
+          const agrees = equal.or(close.and(mayBeRounding(dy, y1, y0)));
+          const finite = slope.abs().le(lanes.all(LARGEST));
+          const ratio = f.let(lanes.zeroWhere(equal, f.let(lanes.load(upstream.add(at)).mul(dy).div(dx))));
+          f.store(m.add(at), lanes.where(agrees.and(finite), slope, ratio));
           f.advance(at, 4 * lanes.width);
         };
         const rowEnd = f.let(at.add(bytes));

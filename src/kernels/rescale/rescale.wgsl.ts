@@ -3,7 +3,7 @@ import { input, output, type WgslVariant } from '../../devices/kernel.ts';
 import { sizeOf } from '../../devices/shape.ts';
 import { linearGrid, linearIndex } from '../../devices/webgpu/dispatch.ts';
 import { f32Bits, uniforms } from '../../devices/webgpu/uniforms.ts';
-import { type RescaleParams, rowLength } from './rescale.ts';
+import { type RescaleParams, ROUNDING, rowLength } from './rescale.ts';
 
 const WORKGROUP = 64;
 
@@ -16,16 +16,25 @@ struct Params { total: u32, row: u32, group: u32, threshold: f32 }
 @group(0) @binding(4) var<storage, read_write> m: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
+const rounding = ${ROUNDING};
+
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   ${linearIndex(WORKGROUP)}
   if (i >= params.total) { return; }
   let own = i - i % params.group + i % params.row;
   let dx = x[i] - x[own];
-  if (abs(dx) < params.threshold) {
+  let dy = y[i] - y[own];
+  let close = abs(dx) < params.threshold || abs(dx) <= rounding * max(abs(x[i]), abs(x[own]));
+  let agrees = dx == 0.0 || (close && abs(dy) <= rounding * max(abs(y[i]), abs(y[own])));
+  // By its bits: a compiler may take every number for finite.
+  let finite = (bitcast<u32>(plain[i]) & 0x7f800000u) != 0x7f800000u;
+  if (agrees && finite) {
     m[i] = plain[i];
+  } else if (dx == 0.0) {
+    m[i] = 0.0;
   } else {
-    m[i] = upstream[i] * (y[i] - y[own]) / dx;
+    m[i] = upstream[i] * dy / dx;
   }
 }
 `;

@@ -1,33 +1,38 @@
 /**
  * Cross-entropy for WebAssembly, a task being a row. With z = x - max(x) and L = log(sum exp(z)) the loss of a label is
- * L - (1 - s) z[label] - s / C sum(z): the log-probabilities themselves are never written.
+ * L - (1 - s) z[label] - s / C sum(z): the log-probabilities themselves are never written. z comes in units of 2^20, and
+ * its factors hold the other 2^20.
  */
 import { input, output, type WasmPass, type WasmVariant } from '../../devices/kernel.ts';
 import {
   F32,
   type FunctionBuilder,
   f32,
-  I32,
   i32,
   type WasmProgram,
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
 import { log } from '../elementwise/vector-math.wasm.ts';
-import { forEachColumns, rowExponentials, rowMaximum, rowSum } from './rows.wasm.ts';
-import { type CrossEntropyParams, type SoftmaxParams, type SoftmaxSizes, softmaxSizes } from './softmax.ts';
-import { grainOf } from './softmax.wasm.ts';
+import { gradientFloat64, lossFloat64, softGradientFloat64, softLossFloat64 } from './float64.wasm.ts';
+import { forEachColumns, grainOf, labelOf, rowExponentials, rowMaximum, rowSum } from './rows.wasm.ts';
+import {
+  type CrossEntropyParams,
+  DIFFERENCE_UNIT,
+  type SoftmaxParams,
+  type SoftmaxSizes,
+  softmaxSizes,
+} from './softmax.ts';
 
 const logOf = (f: FunctionBuilder, sum: F32): F32 => f.let(log(f, f.let(sum.splat())).lane(0));
 
-/** The label of a row, 0 where it is impossible, and whether it is possible. */
-function labelOf(f: FunctionBuilder, labels: I32, row: I32, classes: number): { label: I32; possible: I32 } {
-  const given = f.let(labels.add(row.shl(2)).i32());
-  const possible = f.let(given.ltU(classes));
-  return { label: f.let(possible.select(given, I32.constant(0))), possible };
+/** Which terms a loss has: that of the label (`hard`), and those of all classes (`smooth`). */
+interface Terms {
+  readonly hard: boolean;
+  readonly smooth: boolean;
 }
 
-function lossProgram(classes: number, smooth: boolean): WasmProgram {
-  return wasmProgram(`crossEntropy ${classes} ${smooth}`, m => {
+function lossProgram(classes: number, { hard, smooth }: Terms): WasmProgram {
+  return wasmProgram(`crossEntropy ${classes} ${hard} ${smooth}`, m => {
     const parameters = { start: i32, end: i32, logits: i32, labels: i32, loss: i32, keep: f32, spread: f32 };
     m.function('run', parameters, (f, { start, end, logits, labels, loss, keep, spread }) => {
       f.for(start, end, 1, row => {
@@ -35,10 +40,16 @@ function lossProgram(classes: number, smooth: boolean): WasmProgram {
         const { label, possible } = labelOf(f, labels, row, classes);
         const maximum = rowMaximum(f, classes, x);
         const logSum = logOf(f, rowExponentials(f, classes, x, maximum));
-        const z = x.add(label.shl(2)).f32().sub(maximum.lane(0));
-        const value = f.let(logSum.sub(keep.mul(z)));
+        const shift = f.let(maximum.mul(DIFFERENCE_UNIT));
+        const value = f.let(logSum);
+        if (hard) {
+          const z = x.add(label.shl(2)).f32().mul(DIFFERENCE_UNIT).sub(shift.lane(0));
+          f.set(value, value.sub(keep.mul(z)));
+        }
         if (smooth) {
-          const total = rowSum(f, classes, columns => columns.clear(columns.load(x, 0).sub(maximum)));
+          const total = rowSum(f, classes, columns =>
+            columns.clear(columns.load(x, 0).mul(DIFFERENCE_UNIT).sub(shift)),
+          );
           f.set(value, value.sub(spread.mul(total)));
         }
         f.store(loss.add(row.shl(2)), possible.select(value, F32.constant(Number.NaN)));
@@ -90,12 +101,19 @@ function softLossProgram(classes: number): WasmProgram {
         const x = f.let(logits.add(offset));
         const t = f.let(targets.add(offset));
         const maximum = rowMaximum(f, classes, x);
-        const logSum = f.let(logOf(f, rowExponentials(f, classes, x, maximum)).splat());
+        const logSum = f.let(
+          logOf(f, rowExponentials(f, classes, x, maximum))
+            .mul(DIFFERENCE_UNIT)
+            .splat(),
+        );
+        const shift = f.let(maximum.mul(DIFFERENCE_UNIT));
         const total = rowSum(f, classes, columns => {
-          const logp = columns.load(x, 0).sub(maximum).sub(logSum);
-          return columns.clear(columns.load(t, 0).mul(logp));
+          const logp = f.let(columns.load(x, 0).mul(DIFFERENCE_UNIT).sub(shift).sub(logSum));
+          const target = f.let(columns.load(t, 0));
+          const isMasked = target.eq(0).and(logp.eq(Number.NEGATIVE_INFINITY));
+          return columns.clear(target.mul(logp).bits().andNot(isMasked).asF32x4()); // 0 log 0 = 0
         });
-        f.store(loss.add(row.shl(2)), total.neg());
+        f.store(loss.add(row.shl(2)), total.mul(-1 / DIFFERENCE_UNIT));
       });
     });
   });
@@ -132,8 +150,9 @@ const loss: WasmVariant<CrossEntropyParams> = {
   applies: () => true,
   plan(specs, { smoothing }) {
     const sizes = softmaxSizes(specs);
-    const args = [input(0), input(1), output(0), 1 - smoothing, smoothing / sizes.classes];
-    return rowsPass(lossProgram(sizes.classes, smoothing > 0), args, sizes);
+    const factors = [1 - smoothing, smoothing / sizes.classes].map(factor => factor / DIFFERENCE_UNIT);
+    const terms = { hard: smoothing < 1, smooth: smoothing > 0 };
+    return rowsPass(lossProgram(sizes.classes, terms), [input(0), input(1), output(0), ...factors], sizes);
   },
 };
 
@@ -165,7 +184,7 @@ const softGradient: WasmVariant<SoftmaxParams> = {
   },
 };
 
-export const crossEntropyWasm = [loss];
-export const crossEntropyGradientWasm = [gradient];
-export const crossEntropySoftWasm = [softLoss];
-export const crossEntropySoftGradientWasm = [softGradient];
+export const crossEntropyWasm = [lossFloat64, loss];
+export const crossEntropyGradientWasm = [gradientFloat64, gradient];
+export const crossEntropySoftWasm = [softLossFloat64, softLoss];
+export const crossEntropySoftGradientWasm = [softGradientFloat64, softGradient];

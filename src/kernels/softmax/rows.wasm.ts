@@ -3,14 +3,7 @@
  * that changes nothing (-infinity for a maximum or an exponential, 0 for a sum), and stored lane by lane: a row may end
  * where the memory ends.
  */
-import {
-  type F32,
-  type F32x4,
-  type FunctionBuilder,
-  type I32,
-  I32x4,
-  splat,
-} from '../../devices/wasm/assembler/module.ts';
+import { type F32, type F32x4, type FunctionBuilder, I32, I32x4, splat } from '../../devices/wasm/assembler/module.ts';
 import { exp } from '../elementwise/vector-math.wasm.ts';
 
 /** Four neighbouring columns of a row, or the last one to three. */
@@ -20,6 +13,16 @@ export interface Columns {
   store(row: I32, value: F32x4): void;
   /** 0 in the lanes past the row's end, for sums of computed values. */
   clear(value: F32x4): F32x4;
+}
+
+/** Fewest rows worth another thread; an exponential is worth about eight simple operations. */
+export const grainOf = (classes: number): number => Math.max(1, Math.ceil(4096 / classes));
+
+/** The label of a row, 0 where it is impossible, and whether it is possible. */
+export function labelOf(f: FunctionBuilder, labels: I32, row: I32, classes: number): { label: I32; possible: I32 } {
+  const given = f.let(labels.add(row.shl(2)).i32());
+  const possible = f.let(given.ltU(classes));
+  return { label: f.let(possible.select(given, I32.constant(0))), possible };
 }
 
 /** Vectors of a row that are written out instead of looped over. */

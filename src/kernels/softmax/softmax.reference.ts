@@ -1,10 +1,10 @@
 /** Softmax and cross-entropy, row by row. `softmax.ts` has the formulas. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import { type CrossEntropyParams, softmaxSizes } from './softmax.ts';
 
 /** Log-probabilities of the row of `classes` logits that starts at `offset`. */
-function logProbabilities(x: NumberArray, offset: number, classes: number): Float64Array {
+function logProbabilities(x: TypedArray, offset: number, classes: number): Float64Array {
   let largest = x[offset];
   for (let j = 1; j < classes; j++) largest = Math.max(largest, x[offset + j]);
   let sum = 0;
@@ -13,11 +13,7 @@ function logProbabilities(x: NumberArray, offset: number, classes: number): Floa
   return Float64Array.from({ length: classes }, (_, j) => x[offset + j] - largest - logSum);
 }
 
-export function softmaxReference(
-  [x]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
-  specs: readonly Spec[],
-): void {
+export function softmaxReference([x]: readonly TypedArray[], [y]: readonly TypedArray[], specs: readonly Spec[]): void {
   const { rows, classes } = softmaxSizes(specs);
   for (let row = 0; row < rows; row++) {
     const logp = logProbabilities(x, row * classes, classes);
@@ -26,8 +22,8 @@ export function softmaxReference(
 }
 
 export function logSoftmaxReference(
-  [x]: readonly NumberArray[],
-  [y]: readonly NumberArray[],
+  [x]: readonly TypedArray[],
+  [y]: readonly TypedArray[],
   specs: readonly Spec[],
 ): void {
   const { rows, classes } = softmaxSizes(specs);
@@ -36,8 +32,8 @@ export function logSoftmaxReference(
 
 /** dx = y (dy - sum(y dy)) */
 export function softmaxGradientReference(
-  [y, dy]: readonly NumberArray[],
-  [dx]: readonly NumberArray[],
+  [y, dy]: readonly TypedArray[],
+  [dx]: readonly TypedArray[],
   specs: readonly Spec[],
 ): void {
   const { rows, classes } = softmaxSizes(specs);
@@ -51,8 +47,8 @@ export function softmaxGradientReference(
 
 /** dx = dy - exp(y) sum(dy) */
 export function logSoftmaxGradientReference(
-  [y, dy]: readonly NumberArray[],
-  [dx]: readonly NumberArray[],
+  [y, dy]: readonly TypedArray[],
+  [dx]: readonly TypedArray[],
   specs: readonly Spec[],
 ): void {
   const { rows, classes } = softmaxSizes(specs);
@@ -65,8 +61,8 @@ export function logSoftmaxGradientReference(
 }
 
 export function crossEntropyReference(
-  [logits, labels]: readonly NumberArray[],
-  [loss]: readonly NumberArray[],
+  [logits, labels]: readonly TypedArray[],
+  [loss]: readonly TypedArray[],
   specs: readonly Spec[],
   { smoothing }: CrossEntropyParams,
 ): void {
@@ -78,14 +74,14 @@ export function crossEntropyReference(
       loss[row] = Number.NaN;
       continue;
     }
-    loss[row] = -(1 - smoothing) * logp[label];
+    loss[row] = smoothing < 1 ? -(1 - smoothing) * logp[label] : 0;
     if (smoothing > 0) for (let j = 0; j < classes; j++) loss[row] -= (smoothing / classes) * logp[j];
   }
 }
 
 export function crossEntropyGradientReference(
-  [logits, labels, dloss]: readonly NumberArray[],
-  [dlogits]: readonly NumberArray[],
+  [logits, labels, dloss]: readonly TypedArray[],
+  [dlogits]: readonly TypedArray[],
   specs: readonly Spec[],
   { smoothing }: CrossEntropyParams,
 ): void {
@@ -102,21 +98,24 @@ export function crossEntropyGradientReference(
 }
 
 export function crossEntropySoftReference(
-  [logits, targets]: readonly NumberArray[],
-  [loss]: readonly NumberArray[],
+  [logits, targets]: readonly TypedArray[],
+  [loss]: readonly TypedArray[],
   specs: readonly Spec[],
 ): void {
   const { rows, classes } = softmaxSizes(specs);
   for (let row = 0; row < rows; row++) {
     const logp = logProbabilities(logits, row * classes, classes);
     loss[row] = 0;
-    for (let j = 0; j < classes; j++) loss[row] -= targets[row * classes + j] * logp[j];
+    for (let j = 0; j < classes; j++) {
+      const target = targets[row * classes + j];
+      if (target !== 0 || logp[j] !== -Infinity) loss[row] -= target * logp[j]; // 0 log 0 = 0
+    }
   }
 }
 
 export function crossEntropySoftGradientReference(
-  [logits, targets, dloss]: readonly NumberArray[],
-  [dlogits]: readonly NumberArray[],
+  [logits, targets, dloss]: readonly TypedArray[],
+  [dlogits]: readonly TypedArray[],
   specs: readonly Spec[],
 ): void {
   const { rows, classes } = softmaxSizes(specs);

@@ -7,10 +7,16 @@
  *
  * where the targets t are given as they are (`crossEntropySoft`) or made of a label: 1 - smoothing on it, and smoothing / C
  * spread over all classes (Szegedy et al. 2016). Losses are per row; the mean is another kernel's business.
+ *
+ * A logit of -infinity masks its class: p = 0, and a target of 0 on it counts as 0 (0 log 0 = 0); any other makes the loss
+ * infinite. Losses of finite logits are computed from DIFFERENCE_UNIT z, so that z = -6e38 times a small target is finite.
  */
 import { DTypeError, ShapeError, UsageError } from '../../devices/errors.ts';
 import type { Cost, KernelDefinition, Spec } from '../../devices/kernel.ts';
 import { formatShape, sameShape, sizeOf } from '../../devices/shape.ts';
+
+/** A power of two: products with it are exact. */
+export const DIFFERENCE_UNIT = 2 ** -20;
 
 export type SoftmaxParams = Record<string, never>;
 
@@ -31,8 +37,7 @@ export function softmaxSizes([x]: readonly Spec[]): SoftmaxSizes {
 }
 
 function checkFloat(what: string, inputs: readonly Spec[]): void {
-  for (const { dtype } of inputs)
-    if (dtype !== 'float32') throw new DTypeError(`${what}: float32 wanted, got ${dtype}.`);
+  for (const { dtype } of inputs) if (dtype !== 'float32') throw new DTypeError(`${what} takes float32, not ${dtype}.`);
 }
 
 function checkClasses(what: string, shape: readonly number[]): void {
@@ -147,7 +152,7 @@ export const crossEntropyGradientDefinition: KernelDefinition<CrossEntropyParams
   },
 };
 
-/** Inputs [logits, targets], both [N, C]; output loss [N]. Targets need not add up to 1. */
+/** Inputs [logits, targets], both [N, C]; output loss [N]. Targets need not add up to 1; 0 log 0 = 0. */
 export const crossEntropySoftDefinition: KernelDefinition<SoftmaxParams> = {
   name: 'crossEntropySoft',
   infer(inputs) {

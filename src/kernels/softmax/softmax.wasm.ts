@@ -9,11 +9,14 @@ import {
   wasmProgram,
 } from '../../devices/wasm/assembler/module.ts';
 import { exp, log } from '../elementwise/vector-math.wasm.ts';
-import { forEachColumns, rowExponentials, rowMaximum, rowSum } from './rows.wasm.ts';
+import {
+  logSoftmaxFloat64,
+  logSoftmaxGradientFloat64,
+  softmaxFloat64,
+  softmaxGradientFloat64,
+} from './float64.wasm.ts';
+import { forEachColumns, grainOf, rowExponentials, rowMaximum, rowSum } from './rows.wasm.ts';
 import { type SoftmaxParams, softmaxSizes } from './softmax.ts';
-
-/** Fewest rows worth another thread; an exponential is worth about eight simple operations. */
-export const grainOf = (classes: number): number => Math.max(1, Math.ceil(4096 / classes));
 
 /** A program over rows of arrays a, b and c, all shaped like the logits; `row` holds the addresses of their rows. */
 function rowProgram(
@@ -76,7 +79,7 @@ function rowVariant(program: (classes: number) => WasmProgram, inputs: 1 | 2): W
   };
 }
 
-export const softmaxWasm = [rowVariant(softmaxProgram, 1)];
-export const logSoftmaxWasm = [rowVariant(logSoftmaxProgram, 1)];
-export const softmaxGradientWasm = [rowVariant(softmaxGradientProgram, 2)];
-export const logSoftmaxGradientWasm = [rowVariant(logSoftmaxGradientProgram, 2)];
+export const softmaxWasm = [softmaxFloat64, rowVariant(softmaxProgram, 1)];
+export const logSoftmaxWasm = [logSoftmaxFloat64, rowVariant(logSoftmaxProgram, 1)];
+export const softmaxGradientWasm = [softmaxGradientFloat64, rowVariant(softmaxGradientProgram, 2)];
+export const logSoftmaxGradientWasm = [logSoftmaxGradientFloat64, rowVariant(logSoftmaxGradientProgram, 2)];

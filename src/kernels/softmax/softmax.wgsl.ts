@@ -3,96 +3,15 @@
  * workgroup memory is slow) or to one workgroup, whose lanes take every LANES-th column and join by a tree in a fixed
  * order. One text serves both: with one lane the joins are nothing.
  *
- * A NaN among the logits need not survive `max`, but it survives the sum of exponentials, and so reaches every output.
+ * A NaN among the logits need not survive `max`, but it survives the sum of exponentials, and so reaches every output. exp
+ * and log are those of `elementwise/exponential.wgsl.ts`: drivers' own may make a number of NaN.
  */
 import { input, output, type Slot, type WebGpuAdapterInfo, type WgslVariant } from '../../devices/kernel.ts';
 import { linearGrid } from '../../devices/webgpu/dispatch.ts';
 import { f32Bits, uniforms } from '../../devices/webgpu/uniforms.ts';
-import { type CrossEntropyParams, type SoftmaxParams, softmaxSizes } from './softmax.ts';
-
-/** Invocations of a workgroup that serves one row each. */
-const ROWS_PER_GROUP = 64;
-
-/** Keeps a NaN, of which some drivers (SwiftShader) make a number; by the bits, because `v != v` may be folded away. */
-const EXPONENTIAL = /* wgsl */ `
-fn isNaN(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-fn exponential(v: f32) -> f32 {
-  return select(exp(v), v, isNaN(v));
-}
-fn logarithm(v: f32) -> f32 {
-  return select(log(v), v, isNaN(v));
-}`;
-
-const joins = (lanes: number): string => /* wgsl */ `
-var<workgroup> joined: array<f32, LANES>;
-
-fn joinSum(value: f32, lane: u32) -> f32 {
-  joined[lane] = value;
-  workgroupBarrier();
-  for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
-    if (lane < half) { joined[lane] += joined[lane + half]; }
-    workgroupBarrier();
-  }
-  let result = joined[0];
-  workgroupBarrier();
-  return result;
-}
-
-fn joinMax(value: f32, lane: u32) -> f32 {
-  joined[lane] = value;
-  workgroupBarrier();
-  for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
-    if (lane < half) { joined[lane] = max(joined[lane], joined[lane + half]); }
-    workgroupBarrier();
-  }
-  let result = joined[0];
-  workgroupBarrier();
-  return result;
-}`;
-
-const noJoins = /* wgsl */ `
-fn joinSum(value: f32, lane: u32) -> f32 { return value; }
-fn joinMax(value: f32, lane: u32) -> f32 { return value; }`;
-
-const inWorkgroup = (lanes: number): string => /* wgsl */ `
-@compute @workgroup_size(${lanes})
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = group.x + group.y * groups.x;`;
-
-const inInvocation = /* wgsl */ `
-@compute @workgroup_size(${ROWS_PER_GROUP})
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.x + id.y * (groups.x * ${ROWS_PER_GROUP}u);
-  let lane = 0u;`;
-
-/** `arrays` in the order of their bindings; `body` sees row, lane, start (element of the row's first column), sizes. */
-function sourceOf(lanes: number, arrays: readonly string[], body: string): string {
-  return /* wgsl */ `
-struct Sizes { rows: u32, classes: u32, notANumber: u32, keep: f32, spread: f32 }
-const LANES = ${lanes}u;
-${arrays.map((array, i) => `@group(0) @binding(${i}) var<storage, ${array};`).join('\n')}
-@group(0) @binding(${arrays.length}) var<uniform> sizes: Sizes;
-${EXPONENTIAL}
-${lanes === 1 ? noJoins : joins(lanes)}
-${lanes === 1 ? inInvocation : inWorkgroup(lanes)}
-  if (row >= sizes.rows) { return; }
-  let start = row * sizes.classes;
-  ${body}
-}`;
-}
-
-/** Runs \`statement\` for the lane's columns, \`i\` being their element and \`j\` their number. */
-const forEachColumn = (statement: string): string => /* wgsl */ `
-  for (var j = lane; j < sizes.classes; j += LANES) {
-    let i = start + j;
-    ${statement}
-  }`;
+import * as pairs from './pairs.wgsl.ts';
+import { forEachColumn, labelOf, ROWS_PER_GROUP, sourceOf } from './rows.wgsl.ts';
+import { type CrossEntropyParams, DIFFERENCE_UNIT, type SoftmaxParams, softmaxSizes } from './softmax.ts';
 
 /** \`largest\` and \`sum\` of exp(x - largest) of the row of array \`x\`. */
 const exponentials = /* wgsl */ `
@@ -124,19 +43,15 @@ const logSoftmaxGradientBody = /* wgsl */ `
   let total = joinSum(totalHere, lane);
   ${forEachColumn('dx[i] = dy[i] - exponential(y[i]) * total;')}`;
 
-/** The label as an index that exists, and whether it was one. */
-const labelOf = /* wgsl */ `
-  let given = labels[row];
-  let possible = given >= 0 && u32(given) < sizes.classes;
-  let label = select(0u, u32(given), possible);`;
-
-const lossBody = (smooth: boolean): string => /* wgsl */ `${exponentials}
+const lossBody = (hard: boolean, smooth: boolean): string => /* wgsl */ `${exponentials}
   ${labelOf}
-  var value = logarithm(sum) - sizes.keep * (x[start + label] - largest);
+  let shift = largest * ${DIFFERENCE_UNIT};
+  var value = logarithm(sum);
+  ${hard ? `value -= sizes.keep * (x[start + label] * ${DIFFERENCE_UNIT} - shift);` : ''}
   ${
     smooth
       ? /* wgsl */ `var totalHere = 0.0;
-  ${forEachColumn('totalHere += x[i] - largest;')}
+  ${forEachColumn(`totalHere += x[i] * ${DIFFERENCE_UNIT} - shift;`)}
   value -= sizes.spread * joinSum(totalHere, lane);`
       : ''
   }
@@ -150,11 +65,15 @@ const lossGradientBody = /* wgsl */ `${exponentials}
     dx[i] = (exponential(x[i] - largest) / sum - goal) * factor;`)}`;
 
 const softLossBody = /* wgsl */ `${exponentials}
-  let logSum = logarithm(sum);
+  let logSum = logarithm(sum) * ${DIFFERENCE_UNIT};
+  let shift = largest * ${DIFFERENCE_UNIT};
   var totalHere = 0.0;
-  ${forEachColumn('totalHere += goals[i] * (x[i] - largest - logSum);')}
+  ${forEachColumn(/* wgsl */ `
+    let logp = x[i] * ${DIFFERENCE_UNIT} - shift - logSum;
+    let isMasked = (bitcast<u32>(goals[i]) & 0x7fffffffu) == 0u && bitcast<u32>(logp) == 0xff800000u; // 0 log 0 = 0
+    totalHere += select(goals[i] * logp, 0.0, isMasked);`)}
   let total = joinSum(totalHere, lane);
-  if (lane == 0u) { loss[row] = -total; }`;
+  if (lane == 0u) { loss[row] = total * ${-1 / DIFFERENCE_UNIT}; }`;
 
 const softGradientBody = /* wgsl */ `${exponentials}
   var goalsHere = 0.0;
@@ -167,34 +86,46 @@ interface RowKernel<P> {
   readonly arrays: readonly string[];
   readonly bindings: readonly Slot[];
   body(params: P): string;
+  /** The same in pairs of float32. */
+  pairsBody(params: P): string;
+  /** The factors keep and spread are divided by this. Default 1. */
+  readonly factorUnit?: number;
 }
 
 /** Most classes that one invocation takes on. */
 const serialClasses = ({ isSoftware }: WebGpuAdapterInfo): number => (isSoftware ? 1024 : 32);
 
-function variants<P>(kernel: RowKernel<P>): WgslVariant<P>[] {
-  const variant = (serial: boolean): WgslVariant<P> => ({
-    name: serial ? 'invocation' : 'workgroup',
+function variantOf<P>(kernel: RowKernel<P>, serial: boolean, inPairs: boolean): WgslVariant<P> {
+  const form = serial ? 'invocation' : 'workgroup';
+  return {
+    name: inPairs ? `pairs-${form}` : form,
+    precision: inPairs ? 'highest' : undefined,
     applies: (specs, _, adapter) => !serial || softmaxSizes(specs).classes <= serialClasses(adapter),
     plan(specs, params, adapter) {
       const { rows, classes } = softmaxSizes(specs);
       const lanes = serial ? 1 : classes > 1024 && !adapter.isSoftware ? 256 : 64;
       const smoothing = (params as Partial<CrossEntropyParams>).smoothing ?? 0;
-      const numbers = [rows, classes, 0x7fc00000, f32Bits(1 - smoothing), f32Bits(smoothing / classes)];
+      const { factorUnit = 1 } = kernel;
+      const factors = [1 - smoothing, smoothing / classes].map(factor => factor / factorUnit);
+      const lowParts = inPairs ? factors.map(factor => factor - Math.fround(factor)) : [];
+      const body = inPairs ? kernel.pairsBody(params) : kernel.body(params);
       return {
         passes: [
           {
-            source: sourceOf(lanes, kernel.arrays, kernel.body(params)),
+            source: sourceOf(lanes, kernel.arrays, body, inPairs),
             bindings: kernel.bindings,
-            uniforms: uniforms(numbers),
+            uniforms: uniforms([rows, classes, 0x7fc00000, ...[...factors, ...lowParts].map(f32Bits)]),
             workgroups: linearGrid(rows, serial ? ROWS_PER_GROUP : 1, adapter.maxComputeWorkgroupsPerDimension),
           },
         ],
       };
     },
-  });
-  return [variant(true), variant(false)];
+  };
 }
+
+/** The two for devices of highest precision, and the two for others. */
+const variants = <P>(kernel: RowKernel<P>): WgslVariant<P>[] =>
+  [true, false].flatMap(inPairs => [true, false].map(serial => variantOf(kernel, serial, inPairs)));
 
 const Y = 'read_write> y: array<f32>';
 const DX = 'read_write> dx: array<f32>';
@@ -207,12 +138,14 @@ export const softmaxWgsl = variants<SoftmaxParams>({
   arrays: [X, Y],
   bindings: [input(0), output(0)],
   body: () => softmaxBody,
+  pairsBody: () => pairs.softmaxBody,
 });
 
 export const logSoftmaxWgsl = variants<SoftmaxParams>({
   arrays: [X, Y],
   bindings: [input(0), output(0)],
   body: () => logSoftmaxBody,
+  pairsBody: () => pairs.logSoftmaxBody,
 });
 
 const gradientArrays = ['read> y: array<f32>', 'read> dy: array<f32>', DX];
@@ -221,34 +154,41 @@ export const softmaxGradientWgsl = variants<SoftmaxParams>({
   arrays: gradientArrays,
   bindings: [input(0), input(1), output(0)],
   body: () => softmaxGradientBody,
+  pairsBody: () => pairs.softmaxGradientBody,
 });
 
 export const logSoftmaxGradientWgsl = variants<SoftmaxParams>({
   arrays: gradientArrays,
   bindings: [input(0), input(1), output(0)],
   body: () => logSoftmaxGradientBody,
+  pairsBody: () => pairs.logSoftmaxGradientBody,
 });
 
 export const crossEntropyWgsl = variants<CrossEntropyParams>({
   arrays: [X, LABELS, LOSS],
   bindings: [input(0), input(1), output(0)],
-  body: ({ smoothing }) => lossBody(smoothing > 0),
+  body: ({ smoothing }) => lossBody(smoothing < 1, smoothing > 0),
+  pairsBody: ({ smoothing }) => pairs.lossBody(smoothing < 1, smoothing > 0),
+  factorUnit: DIFFERENCE_UNIT,
 });
 
 export const crossEntropyGradientWgsl = variants<CrossEntropyParams>({
   arrays: [X, LABELS, DLOSS, DX],
   bindings: [input(0), input(1), input(2), output(0)],
   body: () => lossGradientBody,
+  pairsBody: () => pairs.lossGradientBody,
 });
 
 export const crossEntropySoftWgsl = variants<SoftmaxParams>({
   arrays: [X, GOALS, LOSS],
   bindings: [input(0), input(1), output(0)],
   body: () => softLossBody,
+  pairsBody: () => pairs.softLossBody,
 });
 
 export const crossEntropySoftGradientWgsl = variants<SoftmaxParams>({
   arrays: [X, GOALS, DLOSS, DX],
   bindings: [input(0), input(1), input(2), output(0)],
   body: () => softGradientBody,
+  pairsBody: () => pairs.softGradientBody,
 });

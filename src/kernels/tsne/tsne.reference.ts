@@ -1,11 +1,11 @@
 /** The pairs of a map, one after the other. */
-import type { NumberArray } from '../../devices/dtype.ts';
+import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
 import { pointsOf } from './tsne.ts';
 
 export function tsneRepulsionReference(
-  [y]: readonly NumberArray[],
-  [repulsion, normalizer]: readonly NumberArray[],
+  [y]: readonly TypedArray[],
+  [repulsion, normalizer]: readonly TypedArray[],
   specs: readonly Spec[],
 ): void {
   const n = pointsOf(specs);

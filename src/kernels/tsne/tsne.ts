@@ -37,7 +37,7 @@ export const tsneRepulsionDefinition: KernelDefinition<TsneRepulsionParams> = {
   name: 'tsneRepulsion',
   infer(inputs) {
     const [{ shape, dtype }] = inputs;
-    if (dtype !== 'float32') throw new DTypeError(`tsneRepulsion: float32 wanted, got ${dtype}.`);
+    if (dtype !== 'float32') throw new DTypeError(`tsneRepulsion takes float32, not ${dtype}.`);
     if (shape.length !== 2 || shape[0] !== 2) {
       throw new ShapeError(`tsneRepulsion: a map has shape [2, points], not ${formatShape(shape)}.`);
     }

@@ -1,4 +1,4 @@
-import { elu, gelu, identity, leakyRelu, relu, sigmoid, silu, softplus, tanh } from '../../autograd/ops/index.ts';
+import { elu, gelu, identity, leakyRelu, mish, relu, sigmoid, silu, softplus, tanh } from '../../autograd/ops/index.ts';
 import { UsageError } from '../../devices/errors.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { Module } from '../module.ts';
@@ -9,6 +9,7 @@ const FUNCTIONS = {
   elu: (x: Tensor) => elu(x),
   gelu,
   silu,
+  mish,
   tanh,
   sigmoid,
   softplus,

@@ -1,4 +1,5 @@
 import { batchNorm } from '../../autograd/ops/batchnorm.ts';
+import { fraction, knownOptions, positive, positiveInteger } from '../../devices/checks.ts';
 import type { FusedActivation } from '../../kernels/matmul/index.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { constant } from '../initialization.ts';
@@ -8,10 +9,14 @@ import { Buffer, Parameter } from '../parameter.ts';
 export interface BatchNormLayerOptions {
   /** Share of the batch in the new running statistics. Default 0.1. */
   readonly momentum?: number;
+  /** Added to the variance; above 0. Default 1e-5. */
   readonly epsilon?: number;
 }
 
-/** Batch normalisation of [..., channels] with learned scale and shift (Ioffe and Szegedy, 2015). */
+/**
+ * Batch normalisation of [..., channels] with learned scale and shift (Ioffe and Szegedy, 2015). A training call with one
+ * value per channel is a ShapeError: one value has no variance.
+ */
 export class BatchNorm2d extends Module {
   readonly gamma: Parameter;
   readonly beta: Parameter;
@@ -20,14 +25,16 @@ export class BatchNorm2d extends Module {
   readonly momentum: number;
   readonly epsilon: number;
 
-  constructor(channels: number, { momentum = 0.1, epsilon = 1e-5 }: BatchNormLayerOptions = {}) {
+  constructor(channels: number, options: BatchNormLayerOptions = {}) {
     super();
+    const { momentum = 0.1, epsilon = 1e-5 } = knownOptions('BatchNorm2d', options, ['momentum', 'epsilon']);
+    positiveInteger('BatchNorm2d', 'channels', channels);
+    this.momentum = fraction('BatchNorm2d', 'momentum', momentum);
+    this.epsilon = positive('BatchNorm2d', 'epsilon', epsilon);
     this.gamma = new Parameter([channels], constant(1), 'noDecay');
     this.beta = new Parameter([channels], constant(0), 'noDecay');
     this.runningMean = new Buffer([channels], constant(0));
     this.runningVariance = new Buffer([channels], constant(1));
-    this.momentum = momentum;
-    this.epsilon = epsilon;
   }
 
   forward(x: Tensor): Tensor {

@@ -1,6 +1,9 @@
-import { type Conv2dOptions, conv2d, type Padding, type Pair, toPair } from '../../autograd/ops/conv2d.ts';
+import { type Conv2dOptions, conv2d } from '../../autograd/ops/conv2d.ts';
+import { checkPadding, checkPair, type Padding, type Pair, toPair } from '../../autograd/ops/window.ts';
+import { flag, knownOptions, positiveInteger } from '../../devices/checks.ts';
 import { UsageError } from '../../devices/errors.ts';
 import type { FusedActivation } from '../../kernels/matmul/index.ts';
+import { windowStep } from '../../kernels/window.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { constant, heNormal } from '../initialization.ts';
 import { Module } from '../module.ts';
@@ -17,7 +20,10 @@ export interface Conv2dLayerOptions {
   readonly initializer?: Initializer;
 }
 
-/** Convolution of [N, H, W, inputs] with `outputs` filters of `kernel` pixels. */
+/**
+ * Convolution of [N, H, W, inputs] with `outputs` filters of `kernel` pixels.
+ * @throws UsageError naming the option that cannot mean anything
+ */
 export class Conv2d extends Module {
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;
@@ -26,12 +32,22 @@ export class Conv2d extends Module {
 
   constructor(inputs: number, outputs: number, kernel: Pair, options: Conv2dLayerOptions = {}) {
     super();
+    knownOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias', 'initializer']);
     const { stride = 1, padding = 'same', dilation = 1, groups = 1, bias = true, initializer = heNormal() } = options;
+    positiveInteger('Conv2d', 'inputs', inputs);
+    positiveInteger('Conv2d', 'outputs', outputs);
+    windowStep('Conv2d', 'groups', groups);
+    flag('Conv2d', 'bias', bias);
     if (inputs % groups !== 0 || outputs % groups !== 0) {
       throw new UsageError(`Conv2d: ${groups} groups do not divide ${inputs} input and ${outputs} output channels.`);
     }
-    this.kernel = toPair(kernel);
-    this.options = { stride, padding, dilation, groups };
+    this.kernel = toPair(checkPair('Conv2d', 'kernel', kernel));
+    this.options = {
+      stride: checkPair('Conv2d', 'stride', stride),
+      padding: checkPadding('Conv2d', padding),
+      dilation: checkPair('Conv2d', 'dilation', dilation),
+      groups,
+    };
     this.weight = new Parameter([...this.kernel, inputs / groups, outputs], initializer);
     this.bias = bias ? new Parameter([outputs], constant(0), 'noDecay') : undefined;
   }

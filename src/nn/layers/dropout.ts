@@ -1,6 +1,6 @@
 import { dropout } from '../../autograd/ops/dropout.ts';
+import { fraction, knownOptions, seed32 } from '../../devices/checks.ts';
 import type { Device } from '../../devices/device.ts';
-import { UsageError } from '../../devices/errors.ts';
 import { advanceState } from '../../kernels/random/index.ts';
 import { streamNamed } from '../../kernels/random/philox.ts';
 import { tensor } from '../../tensor/creation.ts';
@@ -8,27 +8,46 @@ import { keep } from '../../tensor/lifetime.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { Module } from '../module.ts';
 
+export interface DropoutOptions {
+  /** Of the masks, 0 to 4294967295. Default: the seed that the model is initialised with; 0 outside a model. */
+  readonly seed?: number;
+}
+
+let made = 0;
+
 /**
- * Zeros each element with probability `rate` while training (Srivastava et al., 2014). The masks follow from a seed and a
- * counter that moves with every training call, on the device, so a captured step draws new masks at every replay.
+ * Zeros each element with probability `rate` while training (Srivastava et al., 2014). The masks follow from the seed, the
+ * module's place in the model, and a counter that moves with every training call, on the device, so a captured step draws
+ * new masks at every replay. Masks are the same on every device. Outside a model they follow from a given seed alone;
+ * without one, each dropout has a stream of its own, told by how many were made before it.
  */
 export class Dropout extends Module {
   readonly rate: number;
-  readonly seed: number;
+  readonly #seed: number | undefined;
+  readonly #number = ++made;
   #state: Tensor | undefined;
 
-  constructor(rate: number, { seed = 0 }: { seed?: number } = {}) {
+  /** @throws UsageError when the rate is not in [0, 1] or the seed not one of 32 bits */
+  constructor(rate: number, options: DropoutOptions = {}) {
     super();
-    if (!(rate >= 0 && rate <= 1)) throw new UsageError(`Dropout: the rate must lie between 0 and 1, not ${rate}.`);
-    this.rate = rate;
-    this.seed = seed;
+    this.rate = fraction('Dropout', 'rate', rate);
+    const { seed } = knownOptions('Dropout', options, ['seed']);
+    this.#seed = seed === undefined ? undefined : seed32('Dropout', 'seed', seed);
+  }
+
+  /** What the masks follow from. */
+  get seed(): number {
+    return this.#seed ?? this.modelSeed ?? 0;
   }
 
   /** The counted random state, uint32 [4]; saved with checkpoints. */
   state(device: Device): Tensor {
     if (!this.#state || this.#state.isDisposed || this.#state.device !== device) {
-      const words = Uint32Array.of(this.seed, streamNamed(`${this.path}.dropout`), 0, 0);
-      this.#state = keep(tensor(words, [4], { device }));
+      const isInModel = this.modelSeed !== undefined || this.path !== '';
+      const alone = this.#seed === undefined ? `dropout ${this.#number}` : 'dropout';
+      const stream = streamNamed(isInModel ? `${this.path}.dropout` : alone);
+      this.#state?.dispose();
+      this.#state = keep(tensor(Uint32Array.of(this.seed, stream, 0, 0), [4], { device }));
     }
     return this.#state;
   }
@@ -43,8 +62,15 @@ export class Dropout extends Module {
     const state = this.state(x.device);
     // The op's gradient needs the state as it was, so the mask is drawn from a copy.
     const before = copyOf(state);
+    let y: Tensor;
+    try {
+      y = dropout(x, this.rate, before);
+    } catch (error) {
+      before.dispose();
+      throw error;
+    }
     x.device.run(advanceState, [], [state], { by: 1 });
-    return dropout(x, this.rate, before);
+    return y;
   }
 }
 

@@ -1,4 +1,5 @@
 import { linear } from '../../autograd/ops/matmul.ts';
+import { flag, knownOptions, positiveInteger } from '../../devices/checks.ts';
 import type { FusedActivation } from '../../kernels/matmul/index.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { constant, heUniform } from '../initialization.ts';
@@ -11,15 +12,22 @@ export interface LinearOptions {
   readonly initializer?: Initializer;
 }
 
-/** x W + b on the last axis: [..., inputs] to [..., outputs]. */
+/**
+ * x W + b on the last axis: [..., inputs] to [..., outputs].
+ * @throws UsageError naming the option that cannot mean anything
+ */
 export class Linear extends Module {
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;
 
   constructor(inputs: number, outputs: number, options: LinearOptions = {}) {
     super();
-    this.weight = new Parameter([inputs, outputs], options.initializer ?? heUniform(1 / Math.sqrt(3)));
-    this.bias = (options.bias ?? true) ? new Parameter([outputs], constant(0), 'noDecay') : undefined;
+    knownOptions('Linear', options, ['bias', 'initializer']);
+    const { bias = true, initializer = heUniform(1 / Math.sqrt(3)) } = options;
+    positiveInteger('Linear', 'inputs', inputs);
+    positiveInteger('Linear', 'outputs', outputs);
+    this.weight = new Parameter([inputs, outputs], initializer);
+    this.bias = flag('Linear', 'bias', bias) ? new Parameter([outputs], constant(0), 'noDecay') : undefined;
   }
 
   forward(x: Tensor): Tensor {

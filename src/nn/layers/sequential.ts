@@ -1,5 +1,7 @@
 import { div, sub } from '../../autograd/ops/elementwise.ts';
 import { flatten } from '../../autograd/ops/layout.ts';
+import { type Check, everyOf, inRange, refuse } from '../../devices/checks.ts';
+import { UsageError } from '../../devices/errors.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { Module } from '../module.ts';
 import { Buffer } from '../parameter.ts';
@@ -16,9 +18,17 @@ export class Flatten extends Module {
   }
 }
 
+// Buffers are float32: what rounds to infinity, or as a divisor to 0, cannot be used.
+const LARGEST = 3.4028234663852886e38;
+const SMALLEST_NORMAL = 2 ** -126;
+const isMean: Check<number> = (what, name, value) => inRange(what, name, value, { from: -LARGEST, to: LARGEST });
+const isDeviation: Check<number> = (what, name, value) =>
+  inRange(what, name, value, { from: SMALLEST_NORMAL, to: LARGEST });
+
 /**
  * (x - mean) / std per channel with constants: the frozen first layer that lets models take pixels in [0, 1]. The constants
  * are buffers, so they travel with checkpoints.
+ * @throws UsageError when a deviation is not above 0, or there are not as many means as deviations
  */
 export class Normalize extends Module {
   readonly mean: Buffer;
@@ -26,6 +36,13 @@ export class Normalize extends Module {
 
   constructor(mean: readonly number[], std: readonly number[]) {
     super();
+    everyOf('Normalize', 'mean', mean, isMean);
+    everyOf('Normalize', 'std', std, isDeviation);
+    if (mean.length !== std.length || mean.length === 0) {
+      throw new UsageError(
+        `Normalize: mean and std must hold one number per channel, not ${mean.length} and ${std.length} of them.`,
+      );
+    }
     this.mean = new Buffer([mean.length], values => values.set(mean));
     this.std = new Buffer([std.length], values => values.set(std));
   }
@@ -44,9 +61,14 @@ export class Sequential extends Module {
 
   constructor(layers: Readonly<Record<string, Module>> | readonly Module[]) {
     super();
-    this.#layers = Array.isArray(layers)
-      ? layers.map((layer, i): [string, Module] => [String(i), layer])
-      : Object.entries(layers as Record<string, Module>);
+    if (typeof layers !== 'object' || layers === null) {
+      refuse('Sequential', 'layers', layers, 'an array of modules, or an object of them');
+    }
+    this.#layers = Object.entries(layers);
+    for (const [name, layer] of this.#layers) {
+      if (!(layer instanceof Module)) refuse('Sequential', `layers.${name}`, layer, 'a module');
+    }
+    checkOrder(this.#layers.map(([name]) => name));
   }
 
   override children(): [string, Module][] {
@@ -67,6 +89,16 @@ export class Sequential extends Module {
     }
     return x;
   }
+}
+
+/** JavaScript moves keys that are whole numbers to the front, so layers with such names may run in another order. */
+function checkOrder(names: readonly string[]): void {
+  const moved = names.find((name, i) => /^\d+$/.test(name) && name !== String(i));
+  const isMixed = names.some(name => /^\d+$/.test(name)) && names.some(name => !/^\d+$/.test(name));
+  if (moved === undefined && !isMixed) return;
+  throw new UsageError(
+    `Sequential: the names ${names.join(', ')} do not keep the order they were written in; use names that are not numbers.`,
+  );
 }
 
 type Foldable = Conv2d | Linear | BatchNorm2d;

@@ -3,6 +3,7 @@
  * dense layers. With the defaults it is the network that the benchmarks quote (468,000 parameters, 4.8 GFLOP forward for
  * 128 images).
  */
+import { everyOf, fraction, knownOptions, positiveInteger, refuse } from '../../devices/checks.ts';
 import { UsageError } from '../../devices/errors.ts';
 import { formatShape, sizeOf } from '../../devices/shape.ts';
 import type { ActivationName } from '../layers/activation.ts';
@@ -33,25 +34,38 @@ export interface CnnOptions {
   /** Constants of the first layer: mean and standard deviation of the training pixels. Default Fashion-MNIST's. */
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
+  /** Of dropout's masks. Default: the seed given to `initialize`. */
   readonly seed?: number;
 }
 
+const KNOWN: readonly (keyof CnnOptions)[] = [
+  ...(['imageShape', 'classes', 'filterSize', 'widths', 'depth', 'hidden'] as const),
+  ...(['activation', 'dropout', 'mean', 'std', 'seed'] as const),
+];
+
 /** Images [N, H, W, C] in [0, 1] to logits [N, classes]. Call `initialize` on the result. */
 export function cnn(options: CnnOptions = {}): Sequential {
+  knownOptions('cnn', options, KNOWN);
   const {
-    imageShape: [height, width, channels] = [28, 28, 1],
+    imageShape = [28, 28, 1],
     classes = 10,
     filterSize = 3,
     widths = [32, 64],
     depth = 2,
     hidden = 128,
-    activation = 'relu',
-    dropout = 0,
-    mean = [0.286],
-    std = [0.353],
-    seed = 0,
   } = options;
-  const sizes = typeof filterSize === 'number' ? widths.map(() => filterSize) : filterSize;
+  const { activation = 'relu', dropout = 0, mean = [0.286], std = [0.353], seed } = options;
+  everyOf('cnn', 'imageShape', imageShape, positiveInteger);
+  if (imageShape.length !== 3) refuse('cnn', 'imageShape', imageShape, '[height, width, channels]');
+  everyOf('cnn', 'widths', widths, positiveInteger);
+  if (widths.length === 0) refuse('cnn', 'widths', widths, 'an array of at least one number of channels');
+  positiveInteger('cnn', 'depth', depth);
+  fraction('cnn', 'dropout', dropout);
+  const isList = Array.isArray(filterSize);
+  const sizes: readonly number[] = isList ? filterSize : widths.map(() => filterSize);
+  if (isList) everyOf('cnn', 'filterSize', sizes, positiveInteger);
+  else positiveInteger('cnn', 'filterSize', filterSize as number);
+  const [height, width, channels] = imageShape;
   if (sizes.length !== widths.length) {
     throw new UsageError(`cnn: ${sizes.length} filter sizes do not fit ${widths.length} blocks.`);
   }
@@ -76,7 +90,7 @@ export function cnn(options: CnnOptions = {}): Sequential {
   layers.flatten = new Flatten();
   layers.dense = new Linear(sizeOf([pooled(height), pooled(width), inputs]), hidden);
   layers.actDense = new Activation(activation);
-  if (dropout > 0) layers.dropout = new Dropout(dropout, { seed });
+  if (dropout > 0) layers.dropout = new Dropout(dropout, seed === undefined ? {} : { seed });
   layers.logits = new Linear(hidden, classes);
   return new Sequential(layers);
 }

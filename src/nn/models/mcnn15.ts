@@ -4,6 +4,7 @@
  * group, two dense layers. 2.60 M parameters (the convolutions have biases although batch norm follows, as the paper's
  * count has it) and 327 M multiply-adds an image, most of them in the middle group.
  */
+import { knownOptions } from '../../devices/checks.ts';
 import { Activation, type ActivationName } from '../layers/activation.ts';
 import { BatchNorm2d } from '../layers/batchnorm.ts';
 import { Conv2d } from '../layers/conv2d.ts';
@@ -28,6 +29,7 @@ export interface Mcnn15Options {
 
 /** Images [N, 28, 28, C] in [0, 1] to logits [N, classes]. Call `initialize` on the result. */
 export function mcnn15(options: Mcnn15Options = {}): Sequential {
+  knownOptions('mcnn15', options, ['activation', 'channels', 'classes', 'mean', 'std']);
   const { activation = 'relu', channels = 1, classes = 10, mean = [0.286], std = [0.353] } = options;
   const layers: Record<string, Module> = { normalize: new Normalize(mean, std) };
   let inputs = channels;

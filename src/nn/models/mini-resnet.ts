@@ -4,6 +4,7 @@
  * shortcut is a 1x1 convolution. `residual: false` builds the plain twin without the additions, to see what they do.
  */
 import { add } from '../../autograd/ops/elementwise.ts';
+import { everyOf, flag, knownOptions, oneOf, positiveInteger } from '../../devices/checks.ts';
 import { UsageError } from '../../devices/errors.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { Activation, type ActivationName } from '../layers/activation.ts';
@@ -25,7 +26,12 @@ export interface BlockOptions {
 }
 
 /** norm, activation and the addition of a shortcut: in one pass where nobody watches the values between. */
-function normalizeAddActivate(norm: BatchNorm2d, act: Activation, x: Tensor, shortcut: Tensor | undefined): Tensor {
+export function normalizeAddActivate(
+  norm: BatchNorm2d,
+  act: Activation,
+  x: Tensor,
+  shortcut: Tensor | undefined,
+): Tensor {
   if (canFold(norm, act)) {
     const y = norm.forwardFused(x, 'relu', shortcut);
     report(act.path, y);
@@ -145,6 +151,11 @@ export interface MiniResNetOptions {
   readonly std?: readonly number[];
 }
 
+const KNOWN: readonly (keyof MiniResNetOptions)[] = [
+  ...(['blocks', 'widths', 'activation', 'filterSize', 'block', 'stem', 'residual'] as const),
+  ...(['channels', 'classes', 'mean', 'std'] as const),
+];
+
 /** Images [N, H, W, C] in [0, 1] to logits [N, classes]; stages are called stage1, stage2, ... */
 export class MiniResNet extends Module {
   readonly normalize: Normalize;
@@ -165,6 +176,12 @@ export class MiniResNet extends Module {
       block = 'basic',
     } = options;
     const { stem = 'small', residual = true, channels = 1, classes = 10, mean = [0.286], std = [0.353] } = options;
+    knownOptions('mini-resnet', options, KNOWN);
+    everyOf('mini-resnet', 'widths', widths, positiveInteger);
+    everyOf('mini-resnet', 'blocks', blocks, positiveInteger);
+    positiveInteger('mini-resnet', 'filterSize', filterSize);
+    oneOf('mini-resnet', 'block', block, ['basic', 'pre-activation']);
+    flag('mini-resnet', 'residual', residual);
     if (filterSize % 2 === 0) {
       throw new UsageError(`mini-resnet: filters must be of odd size to keep the shortcut's shape, not ${filterSize}.`);
     }

@@ -1,11 +1,13 @@
+import { flag, inRange, knownOptions } from '../../devices/checks.ts';
+import { UsageError } from '../../devices/errors.ts';
 import { sgdStep } from '../../kernels/optimizer/index.ts';
-import type { Module } from '../module.ts';
-import { Optimizer, type OptimizerOptions } from './optimizer.ts';
+import type { Optimized } from './groups.ts';
+import { Optimizer, type OptimizerOptions, SHARED_OPTIONS } from './optimizer.ts';
 
 export interface SgdOptions extends OptimizerOptions {
-  /** Default 0. */
+  /** At least 0 and below 1. Default 0. */
   readonly momentum?: number;
-  /** Look ahead along the velocity. Default false. */
+  /** Look ahead along the velocity; needs a momentum. Default false. */
   readonly nesterov?: boolean;
 }
 
@@ -14,15 +16,24 @@ export class SGD extends Optimizer {
   readonly momentum: number;
   readonly nesterov: boolean;
 
-  constructor(model: Module, options: SgdOptions) {
-    const { momentum = 0, nesterov = false } = options;
-    super(model, options, momentum === 0 ? 0 : 1, 1);
+  /** See Optimizer. */
+  constructor(optimized: Optimized, options: SgdOptions) {
+    const { momentum = 0, nesterov = false } = knownOptions('SGD', options, [
+      ...SHARED_OPTIONS,
+      'momentum',
+      'nesterov',
+    ]);
+    inRange('SGD', 'momentum', momentum, { from: 0, below: 1 });
+    if (flag('SGD', 'nesterov', nesterov) && momentum === 0) {
+      throw new UsageError('SGD: nesterov needs a momentum above 0.');
+    }
+    super(optimized, options, { states: momentum === 0 ? 0 : 1, hypers: 1 });
     this.momentum = momentum;
     this.nesterov = nesterov;
   }
 
-  protected hyper(): number[] {
-    return [this.learningRate];
+  protected hyper(learningRate: number): number[] {
+    return [learningRate];
   }
 
   protected kernelFor(weightDecay: number) {

@@ -3,6 +3,7 @@
  * chapter is made of a result (plain JSON) and the figures that were drawn with it, so that a report can be put together
  * again without computing anything.
  */
+import { DataError } from '../../devices/errors.ts';
 import type { Block } from '../html.ts';
 
 /** Reads a file of the chapter's `figures/` folder; throws where it is not there. */
@@ -28,9 +29,15 @@ export function duration(seconds: number): string {
 /** 1 epoch, 3 epochs. */
 export const counted = (number: number, unit: string): string => `${whole(number)} ${unit}${number === 1 ? '' : 's'}`;
 
+/** What a result names of its figures. Throws DataError for a stage that was done without a drawing. */
+export function drawn<T>(named: T | undefined): T {
+  if (named === undefined) throw new DataError('its stage was done without a drawing, so it has no figures.');
+  return named;
+}
+
 /** A figure with the words that go with it. */
-export function shown(figure: FigureSource, file: string, caption: string, width?: number): Block {
-  const content = figure(file);
+export function shown(figure: FigureSource, file: string | undefined, caption: string, width?: number): Block {
+  const content = figure(drawn(file));
   return 'svg' in content
     ? { kind: 'figure', caption, ...content }
     : { kind: 'figure', caption, ...content, ...(width !== undefined && { width }) };

@@ -1,28 +1,7 @@
 /** The chapter on the data: where it came from, what it holds, what one image looks like. */
-import type { DataSource } from '../../data/fashion-mnist.ts';
+import type { DataResult } from '../../study/results.ts';
 import type { Section } from '../html.ts';
 import { type FigureSource, shown, whole } from './chapter.ts';
-
-export interface SetDescription {
-  readonly images: number;
-  /** [height, width] */
-  readonly size: readonly [number, number];
-  readonly perClass: readonly number[];
-  /** Of the pixels in [0, 1]. */
-  readonly pixels: { readonly mean: number; readonly std: number };
-}
-
-export interface DataResult {
-  readonly source: DataSource;
-  readonly isSample: boolean;
-  /** SHA-256 of all images and labels that were used, in order. */
-  readonly checksum: string;
-  readonly classes: readonly string[];
-  readonly train: SetDescription;
-  readonly test: SetDescription;
-  /** Sheet of training images, a row per class; absent where only numbers were asked for. */
-  readonly figure?: string;
-}
 
 /** The chapter on the data. */
 export function dataSection(

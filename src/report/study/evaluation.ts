@@ -3,63 +3,10 @@
  * for which (with pictures), whether their confidence can be believed, whether one is better than the other, and what they
  * have wrong while being sure of it.
  */
-import type { BootstrapInterval, Evaluation, McNemar, Mistake, ReliabilityBin } from '../../train/index.ts';
+import type { EvaluationResult, NetworkComparison, NetworkEvaluation } from '../../study/results.ts';
+import type { BootstrapInterval } from '../../train/index.ts';
 import type { Block, Section } from '../html.ts';
-import { type FigureSource, interval, percent, shown, whole } from './chapter.ts';
-import type { InsideResult } from './inside.ts';
-
-/** Two classes that are taken for each other, with pictures. */
-export interface ConfusedPair {
-  readonly label: number;
-  readonly predicted: number;
-  readonly count: number;
-  /** Test images, the surest first, as on the sheet. */
-  readonly images: readonly number[];
-  readonly figure: string;
-}
-
-export interface NetworkEvaluation extends Evaluation {
-  /** How the stage that trained it is called. */
-  readonly network: string;
-  readonly model: string;
-  readonly checkpoint: string;
-  readonly parameters: number;
-  readonly imagesPerSecond: number;
-  readonly reliability: readonly ReliabilityBin[];
-  /** Fitted on held-out training images; null where none are left. */
-  readonly temperature: number | null;
-  readonly calibrated?: Pick<Evaluation, 'nll' | 'brier' | 'ece'>;
-  readonly confusedPairs: readonly ConfusedPair[];
-  readonly mistakes: readonly Mistake[];
-  /** Files under figures/. */
-  readonly figures: {
-    readonly confusion: string;
-    readonly perClass: string;
-    readonly reliability: string;
-    readonly reliabilityCalibrated?: string;
-    readonly mistakes?: string;
-  };
-}
-
-/** Two networks on the same images. */
-export interface NetworkComparison {
-  readonly first: string;
-  readonly second: string;
-  readonly test: McNemar;
-  /** Accuracy of the second less that of the first. */
-  readonly difference: BootstrapInterval;
-}
-
-export interface EvaluationResult {
-  readonly device: string;
-  readonly seed: number;
-  readonly sampleData: boolean;
-  readonly classNames: readonly string[];
-  readonly testImages: number;
-  readonly networks: readonly NetworkEvaluation[];
-  readonly comparison?: NetworkComparison;
-  readonly inside: InsideResult;
-}
+import { drawn, type FigureSource, interval, percent, shown, whole } from './chapter.ts';
 
 /** The chapter on how well the networks do. */
 export function evaluationSection(result: EvaluationResult, read: FigureSource): Section {
@@ -114,13 +61,23 @@ function comparisonText(
   return (
     `Is one better? Only images on which they differ can tell: ${nameOf(first)} alone is right on ${whole(onlyFirst)}, ` +
     `${nameOf(second)} alone on ${whole(onlySecond)} (McNemar's test, ${method}). ${nameOf(second)} less ${nameOf(first)}: ` +
-    `${points(difference.estimate)} points of accuracy, 95 % interval ${points(difference.low)} to ${points(difference.high)} ` +
-    `(paired bootstrap). ${verdict}`
+    `${points(difference.estimate)} points of accuracy, ${differenceInterval(difference, points)}. ${verdict}`
   );
 }
 
+function differenceInterval(
+  { low, high, method, reason }: BootstrapInterval,
+  points: (share: number) => string,
+): string {
+  if (low === null || high === null) return `without an interval: ${reason ?? 'not known'}`;
+  // Results written before the method was noted are bootstrap intervals.
+  const made = method === "Student's t" ? method : 'paired bootstrap';
+  return `95 % interval ${points(low)} to ${points(high)} (${made})`;
+}
+
 function networkBlocks(network: NetworkEvaluation, classNames: readonly string[], read: FigureSource): Block[] {
-  const { model, perClass, confusedPairs, figures } = network;
+  const { model, perClass, confusedPairs } = network;
+  const figures = drawn(network.figures);
   const worst = perClass.slice().sort((a, b) => a.f1 - b.f1)[0];
   const best = perClass.slice().sort((a, b) => b.f1 - a.f1)[0];
   const [pair] = confusedPairs;
@@ -163,7 +120,7 @@ function pairGallery(
   read: FigureSource,
 ): Block[] {
   const pictures = confusedPairs.flatMap(({ label, predicted, count, figure }) => {
-    const content = read(figure);
+    const content = read(drawn(figure));
     const caption = `${classNames[label]} taken for ${classNames[predicted]}: ${count}`;
     return 'png' in content ? [{ png: content.png, caption }] : [];
   });
@@ -216,7 +173,8 @@ export function calibrationSection({ networks }: EvaluationResult, read: FigureS
       ]),
     },
   ];
-  for (const { model, figures, reliability } of networks) {
+  for (const { model, figures: named, reliability } of networks) {
+    const figures = drawn(named);
     const filled = reliability.filter(({ count }) => count > 0);
     const over = filled.reduce((sum, { count, confidence, accuracy }) => sum + count * (confidence! - accuracy!), 0);
     const images = filled.reduce((sum, { count }) => sum + count, 0);
@@ -259,14 +217,14 @@ export function mistakesSection({ networks, classNames }: EvaluationResult, read
     },
   ];
   for (const { model, mistakes, figures } of networks) {
-    if (!figures.mistakes) {
+    if (mistakes.length === 0) {
       blocks.push({ kind: 'text', text: `${model} has every test image right.` });
       continue;
     }
     blocks.push(
       shown(
         read,
-        figures.mistakes,
+        figures?.mistakes,
         `${model}: its ${mistakes.length} surest mistakes, row by row from the surest. Many would puzzle a person; one that would ` +
           'not is a weakness of this network.',
       ),

@@ -2,56 +2,9 @@
  * The chapter of explanation sheets: chosen images by chosen methods, side by side. What the pictures are worth is the
  * business of the chapter after it, which scores the methods.
  */
-import type { LimeFit } from '../explanation-captions.ts';
+import type { ExplainResult } from '../../study/results.ts';
 import type { Block, Section } from '../html.ts';
 import { type FigureSource, percent, shown } from './chapter.ts';
-
-/** One method on all the images. */
-export interface ExplainedMethod {
-  readonly method: string;
-  readonly layer?: string;
-  readonly seconds: number;
-  /** Raw values as .npy. */
-  readonly file: string;
-  readonly shape: readonly number[];
-  /** Relative additivity errors, for the methods that should add up. */
-  readonly additivity?: { readonly median: number; readonly largest: number; readonly brokenBy?: string };
-  /** How well the linear models fit, for LIME. */
-  readonly fit?: LimeFit;
-}
-
-/** One image explained for one class. */
-export interface ExplainedImage {
-  /** Which image: `test 17`, or the name of a file. */
-  readonly source: string;
-  readonly index: number | null;
-  readonly label: number | null;
-  readonly predicted: number;
-  /** The class explained. */
-  readonly target: number;
-  readonly probabilities: readonly number[];
-}
-
-export interface ExplainResult {
-  readonly device: string;
-  readonly adapter: string;
-  readonly model: string;
-  readonly checkpoint: string;
-  readonly seed: number;
-  readonly sampleData: boolean;
-  /** Training images that SHAP compares with. */
-  readonly background: number;
-  /** What was asked for instead of the methods' defaults. */
-  readonly segmentCount?: number;
-  readonly steps?: number;
-  readonly samples?: number;
-  readonly classNames: readonly string[];
-  readonly images: readonly ExplainedImage[];
-  readonly methods: readonly ExplainedMethod[];
-  /** Files under figures/, each with so many of the images, in order. */
-  readonly sheets: readonly { readonly figure: string; readonly rows: number }[];
-  readonly page: string;
-}
 
 /** The chapter of a set of sheets. */
 export function explainSection(

@@ -3,24 +3,19 @@
  * two that know nothing of it. Figures and sentences are made from the same numbers; a sentence claims a difference only
  * where the interval of the difference leaves out zero.
  */
-import type { Estimate, JudgedMeasure, Judgement, MeasureName, MethodScore } from '../../explain/index.ts';
+import {
+  type Estimate,
+  intervalText,
+  type JudgedMeasure,
+  type Judgement,
+  type MeasureName,
+  type MethodScore,
+} from '../../explain/index.ts';
+import type { JudgeResult } from '../../study/results.ts';
 import { heatTable } from '../heat-table.ts';
 import type { Block, Section } from '../html.ts';
 import { type IntervalBar, intervalBars } from '../interval-bars.ts';
 import { counted, type FigureSource, percent, shown, whole } from './chapter.ts';
-
-/** What `weft judge` writes. */
-export interface JudgeResult extends Judgement {
-  readonly device: string;
-  readonly model: string;
-  readonly checkpoint: string;
-  readonly sampleData: boolean;
-  /** Images that methods with a background compare with. */
-  readonly background: number;
-  readonly seconds: number;
-  /** Files in the figures folder, for what was measured. */
-  readonly figures: readonly string[];
-}
 
 /** Correlation with the maps of a random network below which a method passes. */
 export const RANDOMISATION_LIMIT = 0.2;
@@ -92,11 +87,20 @@ function barsOf(measure: JudgedMeasure | undefined, scale = (value: number) => v
       ? []
       : [
           {
-            ...{ group: method, series: measure!.title, value: scale(estimate.mean) },
-            interval: [scale(estimate.low), scale(estimate.high)] as const,
+            group: method,
+            series: measure!.title,
+            value: scale(estimate.mean),
+            interval: endsOf(estimate, scale),
           },
         ],
   );
+}
+
+/** The ends of an interval in ascending order; undefined where there is none. */
+function endsOf({ low, high }: Estimate, scale: (value: number) => number): readonly [number, number] | undefined {
+  if (low === null || high === null) return undefined;
+  const ends = [scale(low), scale(high)];
+  return [Math.min(...ends), Math.max(...ends)];
 }
 
 function advantageBars(measure: JudgedMeasure | undefined): IntervalBar[] {
@@ -104,10 +108,8 @@ function advantageBars(measure: JudgedMeasure | undefined): IntervalBar[] {
   const sign = measure.better === 'lower' ? -1 : 1;
   return measure.scores.flatMap(({ method, versusRandom }) => {
     if (versusRandom === null) return [];
-    const ends = [sign * versusRandom.low, sign * versusRandom.high].sort((a, b) => a - b);
-    return [
-      { group: method, series: measure.title, value: sign * versusRandom.mean, interval: [ends[0], ends[1]] as const },
-    ];
+    const interval = endsOf(versusRandom, value => sign * value);
+    return [{ group: method, series: measure.title, value: sign * versusRandom.mean, interval }];
   });
 }
 
@@ -163,8 +165,7 @@ const ARROWS = { lower: ' (less is better)', higher: ' (more is better)', zero: 
 
 function cellOf({ estimate, rank, exempt }: MethodScore): string {
   if (estimate === null) return '–';
-  const { mean, low, high } = estimate;
-  return `${number(mean)} (${number(low)} to ${number(high)})${rank ? MARKS[rank] : ''}${exempt ? ' exempt' : ''}`;
+  return `${number(estimate.mean)} (${intervalText(estimate, number)})${rank ? MARKS[rank] : ''}${exempt ? ' exempt' : ''}`;
 }
 
 /** What the pseudo-methods are, as far as they were judged. */
@@ -190,8 +191,8 @@ function enumeration(names: readonly string[]): string {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names[names.length - 1]}`;
 }
 
-const isAbove = ({ low }: Estimate): boolean => low > 0;
-const isBelow = ({ high }: Estimate): boolean => high < 0;
+const isAbove = ({ low }: Estimate): boolean => low !== null && low > 0;
+const isBelow = ({ high }: Estimate): boolean => high !== null && high < 0;
 
 function advantageSentence(result: JudgeResult): string {
   const measured = PROBABILITY_MEASURES.flatMap(name => measureOf(result, name) ?? []);

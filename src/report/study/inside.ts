@@ -3,42 +3,11 @@
  * one image at several depths, where edges turn into regions and regions into something that no longer looks like a garment.
  */
 import { UsageError } from '../../devices/errors.ts';
+import type { InsideResult } from '../../study/results.ts';
 import type { Block, Section } from '../html.ts';
 import { imageSheet } from '../image-sheet.ts';
 import { enlarge, heatPicture, type Picture, signedPicture, valueRange } from '../picture.ts';
 import { type FigureSource, shown } from './chapter.ts';
-
-/** A layer whose activations are shown. */
-export interface ShownLayer {
-  readonly path: string;
-  /** [height, width, channels] */
-  readonly shape: readonly number[];
-  /** How many channels the picture shows, from the first. */
-  readonly shown: number;
-  /** Share of all its activations that are zero or less. */
-  readonly silent: number;
-  readonly figure: string;
-}
-
-export interface NetworkInside {
-  readonly network: string;
-  readonly model: string;
-  readonly filters: {
-    readonly path: string;
-    readonly size: readonly [number, number];
-    readonly count: number;
-    readonly figure: string;
-  };
-  readonly layers: readonly ShownLayer[];
-}
-
-export interface InsideResult {
-  /** The test image that is shown. */
-  readonly image: number;
-  readonly label: string;
-  readonly figure: string;
-  readonly networks: readonly NetworkInside[];
-}
 
 const TILE = 56;
 const COLUMNS = 8;

@@ -1,5 +1,6 @@
 /** The chapter on photographs: what the network says about pictures that are not of its data set, and what became of them first. */
-import type { PhotoPrediction, PhotosResult } from '../../train/photos.ts';
+import type { PhotosResult } from '../../study/results.ts';
+import type { PhotoPrediction } from '../../train/photos.ts';
 import type { Block, Section } from '../html.ts';
 import { type FigureSource, percent } from './chapter.ts';
 

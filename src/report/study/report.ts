@@ -2,9 +2,9 @@
  * The frame of the study's report: what was run, on what, with which versions and how long it took; the chapters in order,
  * those that are missing by name; and at the end what may be concluded and what may not.
  */
+import type { EvaluationResult } from '../../study/results.ts';
 import type { Block, Report, Section } from '../html.ts';
 import { duration, interval, percent, whole } from './chapter.ts';
-import type { EvaluationResult } from './evaluation.ts';
 
 /** A line of the table of stages. */
 export interface StageRecord {

@@ -1,11 +1,13 @@
 /** The chapter on corruptions: what is left of a network's accuracy when the same garments are badly photographed. */
-import type { CorruptionRow, RobustnessModel, RobustnessResult } from '../../train/robustness.ts';
+import type { RobustnessModel, RobustnessResult } from '../../study/results.ts';
+import type { CorruptionRow } from '../../train/robustness.ts';
 import type { Block, Section } from '../html.ts';
-import { type FigureSource, interval, percent, shown, whole } from './chapter.ts';
+import { drawn, type FigureSource, interval, percent, shown, whole } from './chapter.ts';
 
 /** The chapter of a `RobustnessResult`. */
 export function robustnessSection(result: RobustnessResult, figure: FigureSource): Section {
-  const { figures, images, models, severities } = result;
+  const { images, models, severities } = result;
+  const figures = drawn(result.figures);
   const rows = models[0].rows;
   const blocks: Block[] = [
     {

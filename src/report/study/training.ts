@@ -1,6 +1,6 @@
 /** The chapter on training: what the networks are made of, how they were trained, and how they learned. */
 import type { ModelSpec, ModelSummary } from '../../nn/index.ts';
-import type { EpochRecord, Recipe } from '../../train/index.ts';
+import { type EpochRecord, type Recipe, recipeInWords } from '../../train/index.ts';
 import type { Block, Section } from '../html.ts';
 import { duration, type FigureSource, percent, shown, whole } from './chapter.ts';
 
@@ -66,9 +66,6 @@ export function trainingSection(networks: readonly TrainedNetwork[]): Section {
 }
 
 function networkBlocks({ model, recipe, history, summary, read }: TrainedNetwork): Block[] {
-  const { batchSize, optimizer, learningRate, momentum, weightDecay, schedule, smoothing, smoothingEpochs, epochs } =
-    recipe;
-  const until = smoothingEpochs === undefined ? '' : ` in the first ${smoothingEpochs} epochs`;
   const last = history[history.length - 1];
   const gap =
     last.validationAccuracy === undefined
@@ -79,9 +76,7 @@ function networkBlocks({ model, recipe, history, summary, read }: TrainedNetwork
     { kind: 'heading', text: model.name },
     {
       kind: 'text',
-      text:
-        `${epochs} epochs of batches of ${batchSize}; ${optimizer}, peak learning rate ${learningRate} (${schedule}), momentum ` +
-        `${momentum}, weight decay ${weightDecay}, label smoothing ${smoothing}${until}.`,
+      text: recipeInWords(recipe),
     },
     shown(
       read,

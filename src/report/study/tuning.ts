@@ -3,8 +3,10 @@
  * themselves beside the means: with a handful of trials to an option, a mean without its scatter would look like a law.
  */
 import * as Plot from '@observablehq/plot';
-import { type OptionEffect, optionOf, ranking, type Trial, type TuneResult } from '../../train/tune.ts';
-import { BLUE, figure, ORANGE } from '../figure.ts';
+import type { TuneResult } from '../../study/results.ts';
+import { type OptionEffect, optionOf, ranking, type Trial } from '../../train/tune.ts';
+import { BLUE, ORANGE } from '../color.ts';
+import { figure } from '../figure.ts';
 import type { Block, Section } from '../html.ts';
 import { counted, duration, type FigureSource, percent, shown, whole } from './chapter.ts';
 
@@ -115,8 +117,7 @@ function goingOn({ budgets, eta }: TuneResult['halving'], unit: string): string 
 
 /** The chapter of a search. */
 export function tuningSection(result: TuneResult, read: FigureSource): Section {
-  const { trials, halving, space, unit, heldOutImages, trainImages, model, best, seconds } = result;
-  const order = ranking(trials);
+  const { trials, halving, unit, heldOutImages, trainImages, model, best, seconds } = result;
   const winner = trials.find(({ id }) => id === best);
   const last = winner?.attempts.at(-1);
   const failed = trials.filter(({ attempts }) => attempts.at(-1)!.accuracy === null).length;
@@ -156,39 +157,47 @@ export function tuningSection(result: TuneResult, read: FigureSource): Section {
       ],
     },
   ];
-  if (winner) {
-    blocks.push(
-      shown(
-        read,
-        EFFECTS,
-        'Every dot is a trial, every line the mean of those with one option. Options whose bands overlap cannot be told apart by so ' +
-          'few trials; where one option stands clear of the others, it mattered at this size and length of training. It does not ' +
-          'follow that it matters as much in a larger network.',
-      ),
-      shown(
-        read,
-        LADDER,
-        'Accuracy of each trial as its training grew. Lines that cross are a warning: what leads after a short training need not lead ' +
-          'after a long one, which is the price of stopping trials early.',
-      ),
-      {
-        kind: 'table',
-        caption: `What each option did: held-out accuracy after ${counted(halving.budgets[0], unit)}, over all trials that have it`,
-        columns: ['option of', 'option', 'trials', 'mean (%)', 'sd', 'least', 'greatest'],
-        rows: result.effects.map(({ dimension, option, trials: count, mean, spread, least, greatest }) => [
-          dimension,
-          option,
-          count,
-          ...[mean, spread, least, greatest].map(share => (share === null ? '–' : (100 * share).toFixed(1))),
-        ]),
-      },
-    );
-  }
-  blocks.push({
+  if (winner) blocks.push(...effectBlocks(result, read));
+  blocks.push(trialTable(result));
+  return { title: 'Tuning: what the options do', blocks };
+}
+
+/** What each option did, and how the trials fared as their training grew. */
+function effectBlocks({ halving, unit, effects }: TuneResult, read: FigureSource): Block[] {
+  return [
+    shown(
+      read,
+      EFFECTS,
+      'Every dot is a trial, every line the mean of those with one option. Options whose bands overlap cannot be told apart by so ' +
+        'few trials; where one option stands clear of the others, it mattered at this size and length of training. It does not ' +
+        'follow that it matters as much in a larger network.',
+    ),
+    shown(
+      read,
+      LADDER,
+      'Accuracy of each trial as its training grew. Lines that cross are a warning: what leads after a short training need not lead ' +
+        'after a long one, which is the price of stopping trials early.',
+    ),
+    {
+      kind: 'table',
+      caption: `What each option did: held-out accuracy after ${counted(halving.budgets[0], unit)}, over all trials that have it`,
+      columns: ['option of', 'option', 'trials', 'mean (%)', 'sd', 'least', 'greatest'],
+      rows: effects.map(({ dimension, option, trials: count, mean, spread, least, greatest }) => [
+        dimension,
+        option,
+        count,
+        ...[mean, spread, least, greatest].map(share => (share === null ? '–' : (100 * share).toFixed(1))),
+      ]),
+    },
+  ];
+}
+
+function trialTable({ space, halving, unit, trials }: TuneResult): Block {
+  return {
     kind: 'table',
     caption: 'Every trial, the best first: held-out accuracy (%) after each round',
     columns: [...space.map(({ name }) => name), ...halving.budgets.map(budget => counted(budget, unit)), 'seconds'],
-    rows: order.map(({ choice, attempts }) => [
+    rows: ranking(trials).map(({ choice, attempts }) => [
       ...space.map(({ name }) => String(choice[name])),
       ...halving.budgets.map((_, rung) => {
         const attempt = attempts[rung];
@@ -197,6 +206,5 @@ export function tuningSection(result: TuneResult, read: FigureSource): Section {
       }),
       attempts.reduce((sum, attempt) => sum + attempt.seconds, 0).toFixed(1),
     ]),
-  });
-  return { title: 'Tuning: what the options do', blocks };
+  };
 }

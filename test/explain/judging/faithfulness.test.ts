@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { ReferenceDevice } from '../../../src/devices/reference/device.ts';
 import { saliency } from '../../../src/explain/gradients.ts';
 import { agreementMatrix, infidelities, infidelity, sensitivityMax } from '../../../src/explain/judging/index.ts';
-import { judgedMeasure } from '../../../src/explain/judging/judgement.ts';
+import { intervalText, judgedMeasure } from '../../../src/explain/judging/judgement.ts';
 import * as w from '../../../src/index.ts';
 import { spearman } from '../../../src/train/ranks.ts';
+import { settle } from '../../support/garbage.ts';
 import { expectClose } from '../compare.ts';
 import { tangledNet } from '../networks.ts';
 
@@ -19,6 +20,7 @@ describe('infidelity', () => {
 
   it('is 0 for the gradient of a linear model at any scale, and its best scale undoes that', async () => {
     const gradient = await saliency(linear, x, { signed: true, target: 1 });
+    await settle();
     const before = w.liveTensorCount();
     const exact = await infidelity(linear, x, gradient, { target: 1, samples: 30 });
     expect(w.liveTensorCount()).toBe(before);
@@ -80,6 +82,7 @@ describe('sensitivity', () => {
       shape: images.shape,
       target,
     });
+    await settle();
     const before = w.liveTensorCount();
     const found = await sensitivityMax(own, x, { radius: 0.02, samples: 6 });
     expect(w.liveTensorCount()).toBe(before);
@@ -153,7 +156,7 @@ describe('verdict', () => {
     // Pairing takes out what the images share: the difference is known far better than either mean.
     const own = found[0].estimate!;
     const apart = judgedMeasure('insertion', methods, scores, 'a').scores[2].versusRandom!;
-    expect(apart.high - apart.low).toBeLessThan((own.high - own.low) / 2);
+    expect(apart.high! - apart.low!).toBeLessThan((own.high! - own.low!) / 2);
   });
 
   it('intervals cover the true mean about as often as they say', async () => {
@@ -164,7 +167,7 @@ describe('verdict', () => {
         .data()) as Float64Array;
       const { low, high } = judgedMeasure('road', [methods[0]], [sample], 'none', { seed: trial, resamples: 300 })
         .scores[0].estimate!;
-      if (low <= 3 && high >= 3) covered++;
+      if (low! <= 3 && high! >= 3) covered++;
     }
     // 95 % of 60 are 57; fewer than 51 would happen less than once in a thousand.
     expect(covered).toBeGreaterThanOrEqual(51);
@@ -172,16 +175,17 @@ describe('verdict', () => {
 
   it('leaves out what has no score, and knows signs, exemptions and baselines', () => {
     const scores = [
-      [0.1, Number.NaN, -0.1],
-      [0.5, 0.6, 0.7],
-      [-0.9, -0.9, -0.9],
-      [1, 1, 1],
+      [0.1, Number.NaN, -0.1, 0.05, -0.05, 0.02, -0.02],
+      [0.5, 0.6, 0.7, 0.5, 0.6, 0.7, 0.6],
+      [-0.9, -0.9, -0.9, -0.9, -0.9, -0.9, -0.9],
+      [1, 1, 1, 1, 1, 1, 1],
     ];
     const result = judgedMeasure('randomisation', methods, scores, 'random-map');
-    expect(result.scores[0].perImage).toEqual([0.1, null, -0.1]);
-    expect(result.scores[0].estimate).toMatchObject({ images: 2 });
+    expect(result.scores[0].perImage.slice(0, 3)).toEqual([0.1, null, -0.1]);
+    expect(result.scores[0].estimate).toMatchObject({ images: 6 });
     expect(result.scores[0].estimate!.mean).toBeCloseTo(0, 12);
     expect(result.scores.map(({ rank }) => rank)).toEqual(['best', null, null, null]);
+    expect(result.scores[2].estimate).toMatchObject({ mean: -0.9, low: null, high: null, images: 7 });
     const eigen = [{ name: 'eigen-cam', isBaseline: false }, methods[1]];
     const exempt = judgedMeasure(
       'randomisation',
@@ -197,5 +201,24 @@ describe('verdict', () => {
     const absent = judgedMeasure('completeness', methods.slice(0, 2), [undefined, [0.01]], 'random-map');
     expect(absent.scores[0]).toMatchObject({ perImage: [], estimate: null, versusRandom: null, rank: null });
     expect(JSON.parse(JSON.stringify(result))).toEqual(result);
+  });
+
+  it('of fewer than five images has no intervals, says why, and calls no method worse than the best', () => {
+    for (const images of [1, 2, 3, 4]) {
+      const scores = [0.1, 0.5, 0.9, 0.7].map(level => Array.from({ length: images }, (_, i) => level + 0.01 * i));
+      const { scores: found } = judgedMeasure('deletion', methods, scores, 'random-map');
+      expect(found.map(({ rank }) => rank)).toEqual(['best', 'tied', 'tied', null]);
+      for (const { estimate, versusRandom } of found) {
+        for (const some of [estimate, versusRandom]) {
+          if (some === null) continue;
+          expect(some).toMatchObject({ low: null, high: null, images });
+          expect(intervalText(some, String)).toMatch(/^no interval: \d images? (is|are) too few, it takes 5$/);
+        }
+      }
+    }
+    const scores = [0.1, 0.5].map(level => [0, 0.2, 0.05, 0.01, 0.3].map(value => level + value));
+    // The same difference for each of five images: no spread, hence no interval, and yet no tie.
+    expect(judgedMeasure('deletion', methods.slice(0, 2), scores, 'none').scores[1].rank).toBeNull();
+    expect(judgedMeasure('deletion', methods.slice(0, 2), [scores[0], scores[0]], 'none').scores[1].rank).toBe('tied');
   });
 });

@@ -7,6 +7,7 @@ import { Neighbourhood } from '../../../src/explain/judging/imputation.ts';
 import { deletion, insertion, randomMaps, road } from '../../../src/explain/judging/index.ts';
 import * as w from '../../../src/index.ts';
 import { Flatten, Linear, Sequential } from '../../../src/nn/index.ts';
+import { settle } from '../../support/garbage.ts';
 import { expectClose } from '../compare.ts';
 
 const device = new ReferenceDevice();
@@ -106,6 +107,7 @@ describe('deletion and insertion', () => {
     const x = uniform([2, 4, 4, 1], 5);
     const box = linearBox(Float64Array.from({ length: 16 }, (_, i) => i));
     const flat = { values: new Float64Array(32), shape: [2, 4, 4] };
+    await settle();
     const before = w.liveTensorCount();
     const [a, b, c] = [
       await deletion(box, x, flat, { seed: 1, pixelsPerStep: 3 }),
@@ -186,6 +188,7 @@ describe('ROAD', () => {
     const perfect = { values: Float64Array.from({ length: 288 }, (_, i) => weights[i % 144]), shape: [2, 12, 12] };
     const host = { values: new Float64Array(288), count: 2, height: 12, width: 12, channels: 1, device };
     const random = { values: randomMaps(host, 1), shape: [2, 12, 12] };
+    await settle();
     const before = w.liveTensorCount();
     const good = await road(box, x, perfect, { target: 0 });
     const none = await road(box, x, random, { target: 0 });

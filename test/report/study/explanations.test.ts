@@ -2,12 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { judgedMeasure } from '../../../src/explain/judging/judgement.ts';
 import { htmlReport } from '../../../src/report/html.ts';
-import {
-  explanationsSection,
-  type JudgeResult,
-  judgementFigures,
-  number,
-} from '../../../src/report/study/explanations.ts';
+import { explanationsSection, judgementFigures, number } from '../../../src/report/study/explanations.ts';
+import type { JudgeResult } from '../../../src/study/results.ts';
 
 const methods = [
   { name: 'deep-shap', isBaseline: false, seconds: 2 },

@@ -2,23 +2,12 @@
  * The statements of one function: locals, assignments, stores, loops. Each call writes its stack code at once, so the
  * order of calls is the order of execution, and a TypeScript loop around them is an unrolled loop.
  */
+
+import { F64x2, f64x2 } from './doubles.ts';
 import { ByteWriter } from './encoding.ts';
-import {
-  type Emit,
-  type Expression,
-  F32,
-  F32x4,
-  F64x2,
-  f32,
-  f32x4,
-  f64x2,
-  I32,
-  type I32Like,
-  I32x4,
-  i32,
-  i32x4,
-  type ValueType,
-} from './expressions.ts';
+import type { Emit, Expression, ValueType } from './expression.ts';
+import { F32, f32, I32, type I32Like, i32 } from './scalars.ts';
+import { F32x4, f32x4, I32x4, i32x4 } from './vectors.ts';
 
 export type Parameters = Record<string, ValueType<any>>;
 export type Arguments<P extends Parameters> = { [K in keyof P]: P[K] extends ValueType<infer E> ? E : never };

@@ -14,15 +14,23 @@
  * Every module imports one memory, `env.memory`: shared where the engine allows threads, plain otherwise.
  */
 import { ByteWriter } from './encoding.ts';
-import type { Expression, ValueType } from './expressions.ts';
+import type { Expression, ValueType } from './expression.ts';
 import { type Arguments, FunctionBuilder, type FunctionReference, type Parameters, readLocal } from './function.ts';
 
-export * from './expressions.ts';
-export { FunctionBuilder, type FunctionReference } from './function.ts';
+export { F64x2, f64x2 } from './doubles.ts';
+export { type Emit, Expression, type ValueType } from './expression.ts';
+
+import './loads.ts';
+
+export { type Arguments, FunctionBuilder, type FunctionReference } from './function.ts';
+export { F32, type F32Like, f32, I32, type I32Like, i32 } from './scalars.ts';
+export { F32x4, f32x4, I32x4, i32x4, splat, splatI32 } from './vectors.ts';
 
 /** A module to be: its identity (equal keys mean equal code) and its bytes, assembled when first asked for. */
 export interface WasmProgram {
   readonly key: string;
+  /** Its vectors lie in pairs, which wide devices have packed into 256 bits (see `wide.ts`). */
+  readonly wide: boolean;
   bytes(sharedMemory: boolean): Uint8Array<ArrayBuffer>;
 }
 
@@ -133,10 +141,12 @@ export class ModuleBuilder {
 /**
  * @param key names the code: two programs with one key must assemble to the same bytes, so everything `build` depends on
  *   (tile sizes, baked shapes, relaxed SIMD) belongs into it
+ * @param options wide: see `WasmProgram`
  */
-export function wasmProgram(key: string, build: (m: ModuleBuilder) => void): WasmProgram {
+export function wasmProgram(key: string, build: (m: ModuleBuilder) => void, { wide = false } = {}): WasmProgram {
   return {
     key,
+    wide,
     bytes(sharedMemory) {
       const builder = new ModuleBuilder();
       build(builder);

@@ -1,0 +1,241 @@
+/**
+ * The stages of the study: what each reads, what decides its result, and which folder and file hold it. Every stage calls
+ * the function behind a command of its own. The page that is made of them all is no part of this: whoever runs a study may
+ * add stages of their own at the end (see `study.node.ts`).
+ */
+import { relative } from 'node:path';
+import { DEFAULT_CORRUPTIONS } from '../data/corruption.ts';
+import { CLASS_NAMES } from '../data/index.node.ts';
+import { findPhotos, GARMENT_DIRECTORY } from '../data/photo-folder.node.ts';
+import { RECIPES } from '../train/index.ts';
+import { type DataOptions, dataChecksum, dataStudy, obtainData } from './data.node.ts';
+import { evaluationStudy } from './evaluation.node.ts';
+import { explainStudy } from './explain.node.ts';
+import { exploreStudy } from './explore.node.ts';
+import type { ImageSelection } from './image-selection.ts';
+import { judgeStudy } from './judge.node.ts';
+import { predictStudy } from './predict.node.ts';
+import type { NetworkPlan, Profile } from './profiles.ts';
+import type { RunResult } from './results.ts';
+import { robustnessStudy } from './robustness.node.ts';
+import { Run } from './run.node.ts';
+import { RunFolder } from './run-folder.node.ts';
+import type { Session } from './session.ts';
+import { isDone, type Outcome, type Stage, type StageWork } from './stage.node.ts';
+import { productSums } from './stamp.node.ts';
+import { tuneStudy } from './tune.node.ts';
+import { VERSION } from './version.node.ts';
+
+/** What a study is asked to do. */
+export interface StudyOptions {
+  readonly profile: Profile;
+  readonly seed: number;
+  /** Where the data is, if named. */
+  readonly data?: string;
+  /** A folder of pictures from elsewhere; default: those of this package. */
+  readonly photos?: string;
+  /** The study's folder. */
+  readonly out: string;
+  /** The command that gives this study again. */
+  readonly command: string;
+}
+
+/** The stages that a report is made of, and the file with each one's result. */
+export const STAGE_FILES = {
+  data: 'data.json',
+  explore: 'explore.json',
+  'train-cnn': 'metrics.json',
+  'train-mini-resnet': 'metrics.json',
+  evaluate: 'evaluation.json',
+  tune: 'tune.json',
+  explain: 'explain.json',
+  judge: 'judge.json',
+  robustness: 'robustness.json',
+  photos: 'photos.json',
+} as const;
+
+type StageName = keyof typeof STAGE_FILES;
+
+/** The stages that train, and the networks' names in the study. */
+const NETWORKS = { 'train-cnn': 'cnn', 'train-mini-resnet': 'mini-resnet' } as const;
+const TRAININGS = Object.keys(NETWORKS) as (keyof typeof NETWORKS)[];
+
+/** What every stage of a study knows. */
+interface Study {
+  readonly options: StudyOptions;
+  readonly session: Session;
+  readonly from: DataOptions;
+  /** What every result depends on. */
+  readonly base: object;
+}
+
+/** What every result of a study depends on, besides what its stage reads. */
+export function studyInputs({ seed }: StudyOptions, { device }: Session): object {
+  return { version: VERSION, seed, device: `${device.kind}: ${device.info.adapter}` };
+}
+
+/** The study's stages in order. */
+export function studyStages(options: StudyOptions, session: Session): Stage[] {
+  const { profile, data } = options;
+  const study: Study = {
+    options,
+    session,
+    from: { data, limit: profile.limit },
+    base: studyInputs(options, session),
+  };
+  return [
+    dataStage(study),
+    exploreStage(study),
+    trainingStage(study, 'train-cnn', profile.cnn),
+    trainingStage(study, 'train-mini-resnet', profile.miniResnet),
+    evaluateStage(study),
+    tuneStage(study),
+    explainStage(study),
+    judgeStage(study),
+    robustnessStage(study),
+    photosStage(study),
+  ];
+}
+
+/** A stage of the study; its result file follows from its name. */
+function stage(
+  name: StageName,
+  about: Omit<Stage, 'name' | 'result' | 'run'>,
+  run: (work: StageWork) => Promise<unknown>,
+): Stage {
+  return { name, result: STAGE_FILES[name], ...about, run };
+}
+
+function dataStage({ from, session }: Study): Stage {
+  const inputs = async () => ({ version: VERSION, checksum: dataChecksum(await obtainData(from, session.progress)) });
+  return stage('data', { inputs }, ({ out }) => dataStudy({ ...from, out }, session));
+}
+
+function exploreStage({ options: { profile, seed }, from, base, session }: Study): Stage {
+  return stage('explore', { needs: ['data'], inputs: () => ({ ...base, ...profile.explore }) }, ({ out }) =>
+    exploreStudy({ ...from, ...profile.explore, seed, out }, session),
+  );
+}
+
+function trainingStage(
+  { options: { profile, seed }, from, base, session }: Study,
+  name: keyof typeof NETWORKS,
+  { model, recipe }: NetworkPlan,
+): Stage {
+  const about = {
+    needs: ['data'],
+    inputs: () => ({ ...base, model, recipe, validation: profile.validation }),
+    products: ['metrics.json', 'config.json', 'checkpoints/model.safetensors', 'figures'],
+    passesOn: ['checkpoints/model.safetensors'],
+  };
+  return stage(name, about, async ({ out, goesOn }) => {
+    const data = await obtainData(from, session.progress);
+    const run = await Run.open(
+      {
+        model,
+        recipe,
+        seed,
+        test: false,
+        validation: heldOut(data.train.count, profile),
+        loop: { checkpointEvery: profile.checkpointEvery },
+        resume: goesOn && (await new RunFolder(out).isResumable()),
+        // What else the folder holds is this stage's own, to be done again.
+        force: true,
+        out,
+      },
+      data,
+      session,
+    );
+    return run.finish();
+  });
+}
+
+/** Images held out of training: as many as the profile says, of small sets a tenth. */
+const heldOut = (trainImages: number, { validation }: Profile): number =>
+  Math.min(validation, Math.max(10, Math.floor(trainImages / 10)));
+
+function evaluateStage({ options: { seed }, from, base, session }: Study): Stage {
+  const about = { needs: ['data', TRAININGS], uses: TRAININGS, inputs: () => base };
+  return stage('evaluate', about, ({ out, outcomes }) => {
+    const networks = trained(outcomes).map(name => ({
+      network: NETWORKS[name],
+      checkpoint: checkpointOf(outcomes, name),
+    }));
+    return evaluationStudy({ ...from, seed, networks, out }, session);
+  });
+}
+
+function tuneStage({ options: { profile, seed }, from, base, session }: Study): Stage {
+  const inputs = () => ({ ...base, ...profile.tune, recipe: RECIPES['mini-resnet'] });
+  return stage('tune', { needs: ['data'], inputs }, ({ out }) =>
+    tuneStudy({ ...from, ...profile.tune, model: 'mini-resnet', seed, out }, session),
+  );
+}
+
+function explainStage({ options: { profile, seed }, from, base, session }: Study): Stage {
+  const about = { needs: ['data', 'train-cnn'], inputs: () => ({ ...base, ...profile.explain }) };
+  return stage('explain', about, async ({ out, outcomes }) => {
+    const { methods, background, mistakes } = profile.explain;
+    const images = await explainedImages(mistakes, from, session);
+    const checkpoint = checkpointOf(outcomes, 'train-cnn');
+    return explainStudy({ ...from, methods, background, seed, out, target: 'both', checkpoint, images }, session);
+  });
+}
+
+/** The first test image of every class, and the surest mistakes. */
+async function explainedImages(mistakes: number, from: DataOptions, { progress }: Session): Promise<ImageSelection> {
+  const { test } = await obtainData(from, progress);
+  const firsts = CLASS_NAMES.map((_, label) => test.labels.indexOf(label)).filter(index => index >= 0);
+  return [
+    { kind: 'set', split: 'test', indices: firsts },
+    { kind: 'mistakes', count: mistakes },
+  ];
+}
+
+function judgeStage({ options: { profile, seed }, from, base, session }: Study): Stage {
+  const about = { needs: ['data', 'train-cnn'], inputs: () => ({ ...base, ...profile.judge }) };
+  return stage('judge', about, ({ out, outcomes }) => {
+    const checkpoint = checkpointOf(outcomes, 'train-cnn');
+    return judgeStudy({ ...from, ...profile.judge, seed, out, checkpoint }, session);
+  });
+}
+
+function robustnessStage({ options: { profile, seed }, from, base, session }: Study): Stage {
+  const corruptions = DEFAULT_CORRUPTIONS;
+  const { limit = Number.POSITIVE_INFINITY, severities } = profile.robustness;
+  const about = {
+    needs: ['data', TRAININGS],
+    uses: TRAININGS,
+    inputs: () => ({ ...base, corruptions, ...profile.robustness }),
+  };
+  return stage('robustness', about, ({ out, outcomes }) => {
+    const checkpoint = trained(outcomes).map(name => checkpointOf(outcomes, name));
+    const images = Math.min(limit, from.limit ?? Number.POSITIVE_INFINITY);
+    return robustnessStudy({ data: from.data, limit: images, corruptions, severities, seed, out, checkpoint }, session);
+  });
+}
+
+function photosStage({ options: { photos }, base, session }: Study): Stage {
+  // What the pictures are: names and checksums of all files.
+  const inputs = async () => ({ ...base, photos: await photoSums(photos ?? GARMENT_DIRECTORY) });
+  return stage('photos', { needs: ['train-cnn'], inputs }, ({ out, outcomes }) => {
+    const checkpoint = checkpointOf(outcomes, 'train-cnn');
+    return predictStudy({ out, labels: 'auto', checkpoint, images: photos === undefined ? [] : [photos] }, session);
+  });
+}
+
+/** Checksums of the files in a folder, and of pictures that lie elsewhere and are linked to. */
+async function photoSums(folder: string): Promise<Record<string, string>> {
+  const sums = await productSums(folder, ['.']);
+  const linked = (await findPhotos([folder])).map(({ path }) => path).filter(path => !(relative(folder, path) in sums));
+  return { ...sums, ...(await productSums('', linked)) };
+}
+
+/** The training stages that are done. */
+const trained = (outcomes: ReadonlyMap<string, Outcome>): typeof TRAININGS =>
+  TRAININGS.filter(name => isDone(outcomes.get(name)));
+
+/** The checkpoint that a training stage left. */
+function checkpointOf(outcomes: ReadonlyMap<string, Outcome>, name: keyof typeof NETWORKS): string {
+  return (outcomes.get(name)!.result as RunResult).checkpoint;
+}

@@ -1,0 +1,359 @@
+/**
+ * Training and evaluating on data that is not Fashion-MNIST, from the command line: MNIST's and EMNIST's files, colour, one
+ * big class beside a small one, JPEGs of mixed sizes. The numbers are those of the library on the same arrays.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DeviceDataset } from '../../src/data/device-dataset.ts';
+import type { ImageSet } from '../../src/data/fashion-mnist.ts';
+import { serializeIdx } from '../../src/data/idx.ts';
+import { openDataset } from '../../src/data/open-dataset.node.ts';
+import { openDevice } from '../../src/devices/open.ts';
+import { serializeNpy } from '../../src/interop/npy.ts';
+import { modelForImages } from '../../src/nn/index.ts';
+import { Run, sessionOn } from '../../src/study/index.node.ts';
+import { loadModel, readCheckpointInfo } from '../../src/train/checkpoint.node.ts';
+import { predictLogits, RECIPES, softmaxRows } from '../../src/train/index.ts';
+import { exchanged, randomSet } from '../support/image-sets.ts';
+import { REPOSITORY } from '../support/shared.ts';
+import { zip } from '../support/zip.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'weft-other-data-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+
+function weft(...args: string[]): Promise<Outcome> {
+  const child = spawn(process.execPath, ['--import', TSX, join(REPOSITORY, 'src/cli/main.ts'), ...args], {
+    cwd: scratch,
+    env: { ...process.env, WEFT_CACHE: join(scratch, 'cache') },
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', chunk => (stdout += chunk));
+  child.stderr.on('data', chunk => (stderr += chunk));
+  return new Promise(resolve => child.on('close', code => resolve({ code, stdout, stderr })));
+}
+
+/** Noise with a bright bar, whose place tells the class. */
+function barred(count: number, shape: readonly [number, number, number], classes: number, seed: number): ImageSet {
+  const set = randomSet(count, shape, classes, seed);
+  const [height, width, channels] = shape;
+  const pixels = height * width * channels;
+  set.images.forEach((value, i) => {
+    const x = Math.floor((i % (width * channels)) / channels);
+    const label = set.labels[Math.floor(i / pixels)];
+    set.images[i] = Math.floor((x * classes) / width) === label ? 200 + (value >> 3) : value >> 2;
+  });
+  return set;
+}
+
+function put(name: string, bytes: Uint8Array): void {
+  mkdirSync(dirname(join(scratch, name)), { recursive: true });
+  writeFileSync(join(scratch, name), bytes);
+}
+
+function putIdx(folder: string, prefix: string, parts: Readonly<Record<string, ImageSet>>): void {
+  for (const [part, { images, labels, count, height, width }] of Object.entries(parts)) {
+    put(`${folder}/${prefix}${part}-images-idx3-ubyte`, serializeIdx([count, height, width], images));
+    put(`${folder}/${prefix}${part}-labels-idx1-ubyte`, serializeIdx([count], labels));
+  }
+}
+
+beforeAll(async () => {
+  putIdx('digits', '', { train: barred(320, [28, 28, 1], 10, 1), t10k: barred(100, [28, 28, 1], 10, 2) });
+  const turned = (set: ImageSet): ImageSet => ({ ...set, images: exchanged(set) });
+  putIdx('letters', 'emnist-balanced-', {
+    train: turned(barred(188, [28, 28, 1], 47, 1)),
+    test: turned(barred(94, [28, 28, 1], 47, 2)),
+  });
+  const uneven = (set: ImageSet): ImageSet => ({ ...set, labels: set.labels.map(label => Number(label === 0)) });
+  putIdx('uneven', '', {
+    train: uneven(barred(110, [64, 64, 1], 11, 1)),
+    t10k: uneven(barred(44, [64, 64, 1], 11, 2)),
+  });
+  const [colour, held] = [barred(96, [32, 32, 3], 4, 1), barred(40, [32, 32, 3], 4, 2)];
+  const arrays = {
+    'x_train.npy': serializeNpy([96, 32, 32, 3], colour.images),
+    'y_train.npy': serializeNpy([96], colour.labels),
+    'x_test.npy': serializeNpy([40, 32, 32, 3], held.images),
+    'y_test.npy': serializeNpy([40], held.labels),
+  };
+  put('colour/data.npz', zip(arrays));
+  for (let i = 0; i < 40; i++) {
+    const [height, width] = [30 + (i % 3), 28 + (i % 5)];
+    const { images } = barred(2, [height, width, 3], 2, i);
+    const pixels = images.subarray((i % 2) * height * width * 3, ((i % 2) + 1) * height * width * 3);
+    const jpeg = await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .jpeg()
+      .toBuffer();
+    put(`photos/${i % 2 === 0 ? 'left' : 'right'}/${i}.jpg`, jpeg);
+  }
+});
+
+const COMMON = ['--device', 'wasm', '--seed', '0', '--json', '--batch-size', '16', '--epochs', '1'];
+const TINY = ['--widths', '2,4', '--hidden', '8'];
+
+async function train(folder: string, ...args: string[]): Promise<any> {
+  const { code, stdout, stderr } = await weft('train', '--data', folder, '--out', `runs/${folder}`, ...COMMON, ...args);
+  expect(code, stderr).toBe(0);
+  return { ...JSON.parse(stdout), stderr };
+}
+
+describe('weft train', () => {
+  test('on digits learns, as the library does on the same arrays, and evaluate repeats it', async () => {
+    const args = ['--epochs', '4', '--learning-rate', '0.02', ...TINY];
+    const found = await weft('train', '--data', 'digits', '--out', 'runs/digits', ...COMMON.slice(0, -2), ...args);
+    expect(found.code, found.stderr).toBe(0);
+    expect(found.stderr).toContain('Images are not mirrored (--flip none)');
+    const result = JSON.parse(found.stdout);
+    expect(result).toMatchObject({ trainImages: 320, testImages: 100, sampleData: false });
+    expect(result.testAccuracy).toBeGreaterThan(0.5);
+    expect(result.evaluation.macro.f1).toBeGreaterThan(0.5);
+
+    const data = await openDataset(join(scratch, 'digits'));
+    const { mean, std } = data;
+    const model = modelForImages(
+      { name: 'cnn', options: { widths: [2, 4], hidden: 8, seed: 0 } },
+      { imageShape: [28, 28, 1], classes: 10, mean, std },
+    );
+    const recipe = { ...RECIPES.cnn, epochs: 4, batchSize: 16, learningRate: 0.02 };
+    const own = { ...recipe, augmentation: { ...recipe.augmentation!, flip: 'none' as const } };
+    const device = await openDevice('wasm');
+    try {
+      const asked = { model, recipe: own, seed: 0, validation: 0, out: join(scratch, 'runs/library') };
+      const library = await (await Run.open(asked, data, sessionOn(device))).finish();
+      expect(library.testLoss).toBe(result.testLoss);
+      expect(library.testAccuracy).toBe(result.testAccuracy);
+    } finally {
+      await device.destroy();
+    }
+
+    const checkpoint = 'runs/digits/checkpoints/model.safetensors';
+    const info = await readCheckpointInfo(join(scratch, checkpoint));
+    expect(info.data).toEqual({
+      kind: 'other',
+      classNames: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
+      imageShape: [28, 28, 1],
+      preparation: [],
+    });
+    expect(info.model.options).toMatchObject({ mean, std });
+    const again = await weft(
+      'evaluate',
+      '--checkpoint',
+      checkpoint,
+      '--data',
+      'digits',
+      '--out',
+      'evaluated',
+      '--json',
+      '--device',
+      'wasm',
+    );
+    expect(again.code, again.stderr).toBe(0);
+    expect(JSON.parse(again.stdout).accuracy).toBe(result.testAccuracy);
+    const shown = await weft('evaluate', '--checkpoint', checkpoint, '--data', 'digits', '--device', 'wasm');
+    expect(shown.stdout).toMatch(/^cnn: test accuracy [\d.]+ % .*, macro F1 [\d.]+ %, 100 images$/m);
+  });
+
+  test('on letters of 47 classes in the form of EMNIST', async () => {
+    const result = await train('letters', '--model', 'lenet5');
+    expect(result.evaluation.perClass).toHaveLength(47);
+    const { data, model } = await readCheckpointInfo(result.checkpoint.replace(/^runs/, join(scratch, 'runs')));
+    expect(data!.preparation).toEqual(['Rows and columns of each image were exchanged.']);
+    expect(model.options).toMatchObject({ classes: 47, imageSize: [28, 28] });
+  });
+
+  test('on 32 x 32 x 3', async () => {
+    const result = await train('colour', '--model', 'mini-resnet', '--widths', '4,8', '--blocks', '1,1');
+    expect(result).toMatchObject({ trainImages: 96, testImages: 40 });
+    const { model } = await readCheckpointInfo(join(scratch, result.checkpoint));
+    expect(model.options).toMatchObject({ channels: 3, classes: 4 });
+    const checkpoint = 'runs/colour/checkpoints/model.safetensors';
+    const again = await weft(
+      'evaluate',
+      '--checkpoint',
+      checkpoint,
+      '--data',
+      'colour',
+      '--out',
+      'colours',
+      '--json',
+      '--device',
+      'wasm',
+    );
+    expect(again.code, again.stderr).toBe(0);
+    expect(JSON.parse(again.stdout).accuracy).toBe(result.testAccuracy);
+  });
+
+  test('on two uneven classes of 64 x 64, said to be uneven, with macro F1', async () => {
+    const result = await train('uneven', '--model', 'cnn', ...TINY, '--flip', 'random');
+    expect(result.stderr).toContain('Odd: Classes are uneven: 100 training images of 0, 10 of 1.');
+    expect(result.stderr).not.toContain('not mirrored');
+    const { recipe } = JSON.parse(readFileSync(join(scratch, 'runs/uneven/config.json'), 'utf8'));
+    expect(recipe.augmentation.flip).toBe('random');
+
+    // Gone on with, the folder must hold the same images.
+    const again = [
+      'train',
+      '--data',
+      'uneven',
+      '--out',
+      'runs/uneven',
+      '--resume',
+      ...COMMON,
+      ...TINY,
+      '--flip',
+      'random',
+    ];
+    const same = await weft(...again);
+    expect(same.code, same.stderr).toBe(0);
+    const labels = join(scratch, 'uneven/t10k-labels-idx1-ubyte');
+    const bytes = readFileSync(labels);
+    bytes[8] ^= 1;
+    writeFileSync(labels, bytes);
+    const changed = await weft(...again);
+    expect(changed.code).toBe(1);
+    expect(changed.stderr).toMatch(/^weft: .*last\.safetensors belongs to a run with other options or data /m);
+  });
+
+  test('on JPEG pictures of mixed sizes, of which --limit takes some of every class', async () => {
+    const args = ['--resize', '28x24', '--limit', '16', '--model', 'resnet20'];
+    const result = await train('photos', ...args);
+    expect(result).toMatchObject({ trainImages: 16, testImages: 8 });
+    const { data } = await readCheckpointInfo(join(scratch, result.checkpoint));
+    expect(data).toMatchObject({ classNames: ['left', 'right'], imageShape: [28, 24, 3] });
+    expect(result.evaluation.perClass.map(({ support }: { support: number }) => support)).toEqual([4, 4]);
+    const unsized = await weft('train', '--data', 'photos', '--out', 'runs/unsized', ...COMMON);
+    expect(unsized.code).toBe(1);
+    expect(unsized.stderr).toMatch(/^weft: photos has pictures of different sizes /m);
+  });
+});
+
+describe('weft predict', () => {
+  const checkpoint = 'runs/photos/checkpoints/model.safetensors';
+
+  test('prepares pictures as those that were trained on, and names the classes of the data', async () => {
+    put(
+      'new/left/grey.png',
+      await sharp(Buffer.alloc(400, 90), { raw: { width: 20, height: 20, channels: 1 } })
+        .png()
+        .toBuffer(),
+    );
+    put(
+      'new/elsewhere/clear.png',
+      await sharp({ create: { width: 9, height: 9, channels: 4, background: '#0000' } })
+        .png()
+        .toBuffer(),
+    );
+    put('new/left/broken.png', Buffer.from('no picture'));
+    const args = ['predict', 'photos', 'new', '--checkpoint', checkpoint, '--device', 'wasm', '--top', '2'];
+    const { code, stdout, stderr } = await weft(...args, '--json', '--out', 'predicted');
+    expect(code, stderr).toBe(1);
+    const result = JSON.parse(stdout);
+    expect(JSON.parse(readFileSync(join(scratch, 'predicted/predictions.json'), 'utf8'))).toEqual(result);
+    expect(result).toMatchObject({ classNames: ['left', 'right'], imageShape: [28, 24, 3] });
+    expect(result.pictures).toHaveLength(42);
+    expect(result.unreadable).toHaveLength(1);
+    expect(result.accuracy).toMatchObject({ images: 41 });
+    const labelOf = (name: string) => result.pictures.find((one: any) => one.name === name).label;
+    expect([labelOf('left/grey.png'), labelOf('elsewhere/clear.png')]).toEqual(['left', null]);
+
+    // The same bytes as the data set's and the same network, so the same answers, in another order.
+    const data = await openDataset(join(scratch, 'photos'), { resize: [28, 24], cacheDir: null });
+    const device = await openDevice('wasm');
+    const expected: number[] = [];
+    try {
+      const { model } = await loadModel(join(scratch, checkpoint), device);
+      for (const part of [data.train, data.test]) {
+        const set = new DeviceDataset(part, device);
+        const probabilities = softmaxRows(await predictLogits(model, set), 2);
+        for (let i = 0; i < part.count; i++) expected.push(Math.max(probabilities[2 * i], probabilities[2 * i + 1]));
+        set.dispose();
+      }
+      model.dispose();
+    } finally {
+      await device.destroy();
+    }
+    const found: number[] = result.pictures.slice(0, 40).map((one: any) => one.top[0].probability);
+    const ascending = (values: number[]): number[] => values.sort((x, y) => x - y);
+    ascending(expected);
+    for (const [i, value] of ascending(found).entries()) expect(value).toBeCloseTo(expected[i], 6);
+  });
+
+  test.each<[string, string[], RegExp]>([
+    ['no pictures', [], /^weft: predict: name the pictures; those of this package are garments/m],
+    ['ways of preparing garments', ['photos', '--no-levels'], /^weft: predict: --no-levels prepares garments; /m],
+    [
+      'labels from a file',
+      ['photos', '--labels', 'list.csv'],
+      /^weft: predict: labels from a file are for Fashion-MNIST; /m,
+    ],
+  ])('%s: a sentence', async (_, args, message) => {
+    const { code, stderr } = await weft('predict', ...args, '--checkpoint', checkpoint, '--device', 'wasm');
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  });
+});
+
+describe('what does not fit is refused in one sentence', () => {
+  const digits = 'runs/digits/checkpoints/model.safetensors';
+  test.each<[string, string[], RegExp]>([
+    [
+      'a checkpoint on other data',
+      ['evaluate', '--checkpoint', digits, '--data', 'letters'],
+      /^weft: runs\/digits\/checkpoints\/model\.safetensors was trained on images of \[28, 28, 1\] in 10 classes \("0", .*\); it cannot be used on images of \[28, 28, 1\] in 47 classes \("0", .*\)\.$/m,
+    ],
+    [
+      'a checkpoint on Fashion-MNIST',
+      ['evaluate', '--checkpoint', digits, '--data', join(REPOSITORY, 'assets/fashion-mnist-sample')],
+      /in 10 classes \(.*\); it cannot be used on Fashion-MNIST\.$/m,
+    ],
+    [
+      'a checkpoint of Fashion-MNIST',
+      ['evaluate', '--checkpoint', 'pretrained:cnn', '--data', 'digits'],
+      /^weft: pretrained:cnn was trained on Fashion-MNIST; it cannot be used on images of \[28, 28, 1\] in 10 classes/m,
+    ],
+    [
+      'to begin with a checkpoint of other data',
+      ['train', '--from', 'pretrained:cnn', '--data', 'digits', '--out', 'runs/from'],
+      /^weft: pretrained:cnn was trained on Fashion-MNIST; it cannot be used on /m,
+    ],
+    [
+      'to explain what is not Fashion-MNIST',
+      ['explain', '--checkpoint', digits, '--images', 'test:0', '--out', 'explained'],
+      /was trained on images of \[28, 28, 1\] in 10 classes \(.*\); this works with checkpoints of Fashion-MNIST\.$/m,
+    ],
+    [
+      'to explore what is not Fashion-MNIST',
+      ['explore', '--data', 'digits', '--out', 'explored'],
+      /^weft: digits is not Fashion-MNIST; other data sets are for weft train, weft evaluate and weft data describe\.$/m,
+    ],
+    [
+      'images too small for the strides',
+      ['train', '--data', 'photos', '--resize', '3', '--model', 'mini-resnet', '--out', 'runs/small'],
+      /^weft: mini-resnet: strides of 4 in all \(stem small, 3 stages\) leave nothing of images of \[3, 3\] pixels\.$/m,
+    ],
+    [
+      'ways to read without a folder',
+      ['train', '--transpose'],
+      /^weft: --transpose says how a folder is read; name the folder with --data\.$/m,
+    ],
+  ])('%s', async (_, args, message) => {
+    const { code, stderr } = await weft(...args, '--device', 'wasm');
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  });
+});

@@ -1,0 +1,87 @@
+/** The stage `explore`, on the sample: its files, its chapter, the same result again, and a stop. */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SAMPLE_DIRECTORY } from '../../src/data/index.node.ts';
+import { openWasmDevice, type WasmDevice } from '../../src/devices/wasm/device.ts';
+import type { ExploreResult } from '../../src/explore/index.ts';
+import { htmlReport, studyDrawing } from '../../src/report/index.node.ts';
+import type { FigureSource } from '../../src/report/study/chapter.ts';
+import { exploreSection } from '../../src/report/study/explore.ts';
+import { FIGURES } from '../../src/report/study/explore-figures.ts';
+import { exploreStudy, sessionOn } from '../../src/study/index.node.ts';
+import { EXPLORE_SMOKE } from '../../src/study/profiles.ts';
+
+describe('weft explore', () => {
+  let folder: string;
+  let device: WasmDevice;
+  let result: ExploreResult;
+  const options = () => ({
+    ...EXPLORE_SMOKE,
+    seed: 3,
+    data: SAMPLE_DIRECTORY,
+    limit: 400,
+    mapImages: 120,
+    out: folder,
+  });
+  const session = (signal = new AbortController().signal) => sessionOn(device, { signal, drawing: studyDrawing });
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'weft-explore-'));
+    device = await openWasmDevice({ threads: 2 });
+    result = await exploreStudy(options(), session());
+  }, 120_000);
+  afterAll(async () => {
+    await device.destroy();
+    await rm(folder, { recursive: true });
+  });
+
+  test('writes the result as it is returned', async () => {
+    const written = JSON.parse(await readFile(join(folder, 'explore.json'), 'utf8'));
+    expect(written).toEqual(JSON.parse(JSON.stringify(result)));
+    expect(result).toMatchObject({ seed: 3, sampleData: true, pca: { images: 400 }, map: { images: 120, steps: 250 } });
+    expect(result.cleaning.train.perClass.reduce((sum, images) => sum + images)).toBe(400);
+    expect(result.pca.explainedVarianceRatio).toHaveLength(EXPLORE_SMOKE.components);
+  });
+
+  test('finds what Fashion-MNIST is like even in 400 images', () => {
+    const { pca, map, overlap } = result;
+    // Of the 60,000 images the first two explain 29.0 % and 17.8 %.
+    expect(pca.explainedVarianceRatio[0]).toBeCloseTo(0.29, 1);
+    expect(pca.explainedVarianceRatio[1]).toBeCloseTo(0.178, 1);
+    expect(map.trustworthiness.value).toBeGreaterThan(0.95);
+    expect(map.trustworthiness.value).toBeGreaterThan(map.principalTrustworthiness);
+    expect(overlap.accuracy).toBeGreaterThan(0.6);
+    expect(overlap.votes.flat().reduce((sum, images) => sum + images)).toBe(400);
+    // Shirts (6) are in the most confused pairs.
+    expect(overlap.pairs.slice(0, 5).filter(({ classes }) => classes.includes(6)).length).toBeGreaterThan(0);
+    expect(map.indices.map(index => index < 400)).not.toContain(false);
+  });
+
+  test('draws every figure and tells the chapter from files alone', async () => {
+    const files = await readdir(join(folder, 'figures'));
+    const wanted: string[] = Object.values(FIGURES).filter(
+      file =>
+        (file !== FIGURES.labelCandidates || result.labelCandidates.count > 0) &&
+        (file !== FIGURES.nearDuplicates || result.nearDuplicates.pairs.length > 0),
+    );
+    expect(files.sort()).toEqual(wanted.sort());
+    const contents = new Map<string, Buffer>();
+    for (const file of files) contents.set(file, await readFile(join(folder, 'figures', file)));
+    const shown: string[] = [];
+    const read: FigureSource = file => {
+      shown.push(file);
+      const bytes = contents.get(file)!;
+      return file.endsWith('.svg') ? { svg: bytes.toString() } : { png: bytes };
+    };
+    const html = htmlReport({ title: 'x', sections: [exploreSection(JSON.parse(JSON.stringify(result)), read)] });
+    expect(shown.sort()).toEqual(wanted.sort());
+    expect(html).toContain('The data before training');
+    expect(html).not.toMatch(/undefined|NaN|\[object/);
+  });
+
+  test('stops in one sentence', async () => {
+    await expect(exploreStudy(options(), session(AbortSignal.abort()))).rejects.toThrow('Stopped');
+  });
+});
