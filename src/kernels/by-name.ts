@@ -10,6 +10,7 @@ import * as health from './health/index.ts';
 import * as image from './image/index.ts';
 import * as layout from './layout/index.ts';
 import * as matmul from './matmul/index.ts';
+import * as nearest from './nearest/index.ts';
 import * as optimizer from './optimizer/index.ts';
 import * as pool from './pool/index.ts';
 import * as random from './random/index.ts';
@@ -29,6 +30,7 @@ const folders = {
   image,
   layout,
   matmul,
+  nearest,
   optimizer,
   pool,
   random,

@@ -199,6 +199,7 @@ describe('nothing is left out', () => {
       elementwise: ['fill', 'accumulate'], // creation, sums of gradients
       health: ['firstNonFinite'],
       image: [...KERNEL_FAMILIES.get('image')!].map(({ name }) => name), // batches, augmentation, explanations
+      nearest: ['keepNearest'], // neighbours
       optimizer: [...KERNEL_FAMILIES.get('optimizer')!].map(({ name }) => name),
       random: ['randomBits', 'randomUniform', 'bernoulli', 'advanceState'],
       rescale: ['rescale'], // DeepSHAP

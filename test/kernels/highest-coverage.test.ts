@@ -19,7 +19,13 @@ const WITHOUT: Readonly<Record<string, string>> = {
     ...['accumulate', 'affine', 'binary', 'clamp', 'unary', 'unaryGradient', 'rescale'],
     ...['adamStep', 'clipByGlobalNorm', 'emaStep', 'sgdStep'],
   ]),
-  ...reason('chooses one of several elements', ['argReduce', 'firstNonFinite', 'maxPool2d', 'maxPool2dPick']),
+  ...reason('chooses one of several elements', [
+    'argReduce',
+    'firstNonFinite',
+    'keepNearest',
+    'maxPool2d',
+    'maxPool2dPick',
+  ]),
   ...reason('draws bits', ['advanceState', 'bernoulli', 'dropout', 'randomBits', 'randomUniform']),
   ...reason('weighs at most four pixels; the gradient adds the few outputs between which a pixel lies', [
     ...['affineImages', 'augmentImages', 'resizeBilinear', 'resizeBilinearGradient'],
