@@ -6,6 +6,7 @@ import type { Kernel } from '../devices/kernel.ts';
 import * as batchnorm from './batchnorm/index.ts';
 import * as conv2d from './conv2d/index.ts';
 import * as elementwise from './elementwise/index.ts';
+import * as fourier from './fourier/index.ts';
 import * as health from './health/index.ts';
 import * as image from './image/index.ts';
 import * as layout from './layout/index.ts';
@@ -26,6 +27,7 @@ const folders = {
   batchnorm,
   conv2d,
   elementwise,
+  fourier,
   health,
   image,
   layout,

@@ -30,7 +30,9 @@ const WITHOUT: Readonly<Record<string, string>> = {
   ...reason('weighs at most four pixels; the gradient adds the few outputs between which a pixel lies', [
     ...['affineImages', 'augmentImages', 'resizeBilinear', 'resizeBilinearGradient'],
   ]),
-  ...reason('lays points out on a map: neither an operation nor a training runs it', ['tsneRepulsion']),
+  ...reason('lays points out on a map: neither an operation nor a training runs it', [
+    ...['gridForces', 'realFourier2d', 'tsneAttraction', 'tsneGather', 'tsneRepulsion', 'tsneSpread'],
+  ]),
 };
 
 function reason(why: string, names: readonly string[]): Record<string, string> {
