@@ -8,13 +8,12 @@
  * A. C. Belkina et al.: Automated optimized parameters for t-SNE. Nature Communications 10, 2019 (the learning rate).
  * D. Kobak, P. Berens: The art of using t-SNE for single-cell transcriptomics. Nature Communications 10, 2019 (the start).
  */
-import type { Device, Operand } from '../devices/device.ts';
-import { NonFiniteError, ShapeError, UsageError } from '../devices/errors.ts';
+import type { Device } from '../devices/device.ts';
+import { UsageError } from '../devices/errors.ts';
 import { giveWay } from '../devices/event-loop.ts';
-import { release } from '../devices/storage.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
-import { tsneRepulsion } from '../kernels/tsne/index.ts';
-import { type Affinities, jointAffinities } from './affinities.ts';
+import { jointAffinities } from './affinities.ts';
+import { Forces } from './forces.ts';
 import { nearestNeighbours } from './neighbours.ts';
 import { fitPca, transformPca } from './pca.ts';
 import { checkPoints, type Points } from './points.ts';
@@ -157,93 +156,6 @@ async function startOf(
   const deviation = Math.sqrt(pca.explainedVariance[0]);
   if (deviation === 0) throw new UsageError('t-SNE: all points are the same.');
   return y.map((_, i) => (START_DEVIATION * values[i]) / deviation);
-}
-
-/** What the map's points are driven by, and how far the map is from what it should be. */
-export class Forces {
-  readonly #affinities: Affinities;
-  readonly #device: Device;
-  readonly #y: Operand;
-  readonly #repulsion: Operand;
-  readonly #normalizer: Operand;
-
-  constructor(affinities: Affinities, device: Device) {
-    const { count } = affinities;
-    const operand = (shape: number[]): Operand => ({
-      storage: device.allocate(
-        shape.reduce((size, extent) => size * extent),
-        'float32',
-      ),
-      shape,
-    });
-    this.#affinities = affinities;
-    this.#device = device;
-    this.#y = operand([2, count]);
-    this.#repulsion = operand([2, count]);
-    this.#normalizer = operand([count]);
-  }
-
-  /**
-   * The gradient `[count, 2]` without its factor of 4, with attraction `exaggeration` times as strong, and on demand the
-   * divergence in nats of the map from the affinities as they are. (A loss computed with exaggerated affinities is
-   * exaggeration x (kl + ln exaggeration).)
-   *
-   * @param y `[count, 2]`
-   */
-  async at(y: Float64Array, exaggeration = 1, wantsKl = false): Promise<{ gradient: Float64Array; kl?: number }> {
-    const { count, starts, columns, values } = this.#affinities;
-    if (y.length !== 2 * count)
-      throw new ShapeError(`t-SNE: ${y.length} coordinates for ${count} points in the plane.`);
-    const planes = new Float64Array(2 * count);
-    for (let i = 0; i < count; i++) {
-      planes[i] = y[2 * i];
-      planes[count + i] = y[2 * i + 1];
-    }
-    this.#device.write(this.#y.storage, planes);
-    this.#device.run(tsneRepulsion, [this.#y], [this.#repulsion, this.#normalizer], {});
-
-    // A GPU computes meanwhile.
-    const gradient = new Float64Array(2 * count);
-    let cross = 0;
-    for (let i = 0; i < count; i++) {
-      const [xi, yi] = [y[2 * i], y[2 * i + 1]];
-      let forceX = 0;
-      let forceY = 0;
-      for (let entry = starts[i]; entry < starts[i + 1]; entry++) {
-        const j = 2 * columns[entry];
-        const dx = xi - y[j];
-        const dy = yi - y[j + 1];
-        const square = 1 + dx * dx + dy * dy;
-        const p = values[entry];
-        const pull = p / square;
-        forceX += pull * dx;
-        forceY += pull * dy;
-        // p ln(p / q), q being 1 / (square Z).
-        if (wantsKl && p > 0) cross += p * Math.log(p * square);
-      }
-      gradient[2 * i] = exaggeration * forceX;
-      gradient[2 * i + 1] = exaggeration * forceY;
-    }
-
-    const repulsion = await this.#device.read(this.#repulsion.storage);
-    const normalizers = await this.#device.read(this.#normalizer.storage);
-    let sum = 0;
-    for (let i = 0; i < count; i++) sum += normalizers[i];
-    if (!(sum > 0 && sum < Number.POSITIVE_INFINITY)) {
-      throw new NonFiniteError(
-        `t-SNE: coordinates of the map became NaN or infinite (its similarities sum to ${sum}).`,
-      );
-    }
-    for (let i = 0; i < count; i++) {
-      gradient[2 * i] -= repulsion[i] / sum;
-      gradient[2 * i + 1] -= repulsion[count + i] / sum;
-    }
-    return { gradient, kl: wantsKl ? cross + Math.log(sum) : undefined };
-  }
-
-  dispose(): void {
-    for (const { storage } of [this.#y, this.#repulsion, this.#normalizer]) release(storage);
-  }
 }
 
 /**
