@@ -3,16 +3,25 @@
  * smaller once a few thousand were seen, so what follows for those that are may be scalar.
  */
 import { input, output, type WasmVariant } from '../../devices/kernel.ts';
-import { type F32x4, f32, I32, i32, splat, wasmProgram } from '../../devices/wasm/assembler/module.ts';
+import {
+  type F32x4,
+  type FunctionReference,
+  f32,
+  I32,
+  i32,
+  type ModuleBuilder,
+  splat,
+  wasmProgram,
+} from '../../devices/wasm/assembler/module.ts';
 import type { KeepNearestParams } from './nearest.ts';
 
 /** Numbers worth a second thread. */
 const GRAIN = 32_768;
 const TOGETHER = 4;
 
-const program = wasmProgram('keepNearest', module => {
-  /** Puts `bound` in the place of the worst: larger entries move up until it has its own. */
-  const replaceWorst = module.inner(
+/** Puts a bound in the place of the worst: larger entries move up until it has its own. */
+const replaceWorstIn = (module: ModuleBuilder): FunctionReference =>
+  module.inner(
     { bounds: i32, indices: i32, bytes: i32, bound: f32, index: i32 },
     undefined,
     (f, { bounds, indices, bytes, bound, index }) => {
@@ -44,6 +53,8 @@ const program = wasmProgram('keepNearest', module => {
     },
   );
 
+function keepRows(module: ModuleBuilder): void {
+  const replaceWorst = replaceWorstIn(module);
   const parameters = { start: i32, end: i32, products: i32, rowLengths: i32, columnLengths: i32, places: i32 };
   module.function(
     'rows',
@@ -107,7 +118,9 @@ const program = wasmProgram('keepNearest', module => {
       });
     },
   );
-});
+}
+
+const program = wasmProgram('keepNearest', keepRows);
 
 export const keepNearestWasm: readonly WasmVariant<KeepNearestParams>[] = [
   {
