@@ -99,6 +99,14 @@ function symmetrized(count: number, k: number, columns: Int32Array, shares: Floa
  * neighbours share alike whatever beta is.
  */
 export function conditionalShares(distances: Float32Array | Float64Array, perplexity: number): Float64Array {
+  return conditionalGaussian(distances, perplexity).shares;
+}
+
+/** The shares, and beta in inverse units of squared distance. */
+export function conditionalGaussian(
+  distances: Float32Array | Float64Array,
+  perplexity: number,
+): { shares: Float64Array; beta: number } {
   const wanted = Math.log(perplexity);
   const { length } = distances;
   let largest = 0;
@@ -139,5 +147,5 @@ export function conditionalShares(distances: Float32Array | Float64Array, perple
     beta = newton > low && newton < high ? newton : half;
     if (!Number.isFinite(beta) || low === high) break;
   }
-  return shares;
+  return { shares, beta: beta / unit / unit };
 }

@@ -1,6 +1,7 @@
 /** A data set before training: cleaning, principal components, maps, and how far classes overlap. */
 export * from './affinities.ts';
 export * from './cleaning.ts';
+export { type DivergenceOptions, klDivergence } from './divergence.ts';
 export * from './exploration.ts';
 export { Forces, fasterRepulsion, type RepulsionMethod } from './forces.ts';
 export * from './near-duplicates.ts';
@@ -10,4 +11,5 @@ export * from './pca.ts';
 export { type Points, pixelsOf, selectPoints, squaredDistance } from './points.ts';
 export * from './quality.ts';
 export * from './symmetric-eigen.ts';
+export * from './transform-tsne.ts';
 export * from './tsne.ts';

@@ -10,6 +10,7 @@ import * as fourier from './fourier/index.ts';
 import * as health from './health/index.ts';
 import * as image from './image/index.ts';
 import * as layout from './layout/index.ts';
+import * as likeness from './likeness/index.ts';
 import * as matmul from './matmul/index.ts';
 import * as nearest from './nearest/index.ts';
 import * as optimizer from './optimizer/index.ts';
@@ -31,6 +32,7 @@ const folders = {
   health,
   image,
   layout,
+  likeness,
   matmul,
   nearest,
   optimizer,

@@ -200,6 +200,7 @@ describe('nothing is left out', () => {
       fourier: ['realFourier2d', 'gridForces'], // t-SNE
       health: ['firstNonFinite'],
       image: [...KERNEL_FAMILIES.get('image')!].map(({ name }) => name), // batches, augmentation, explanations
+      likeness: ['gaussianSums', 'divergenceSums'], // the exact divergence of a map
       nearest: ['keepNearest'], // neighbours
       optimizer: [...KERNEL_FAMILIES.get('optimizer')!].map(({ name }) => name),
       random: ['randomBits', 'randomUniform', 'bernoulli', 'advanceState'],

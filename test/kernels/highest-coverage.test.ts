@@ -31,7 +31,16 @@ const WITHOUT: Readonly<Record<string, string>> = {
     ...['affineImages', 'augmentImages', 'resizeBilinear', 'resizeBilinearGradient'],
   ]),
   ...reason('lays points out on a map: neither an operation nor a training runs it', [
-    ...['gridForces', 'realFourier2d', 'tsneAttraction', 'tsneGather', 'tsneRepulsion', 'tsneSpread'],
+    ...[
+      'divergenceSums',
+      'gaussianSums',
+      'gridForces',
+      'realFourier2d',
+      'tsneAttraction',
+      'tsneGather',
+      'tsneRepulsion',
+      'tsneSpread',
+    ],
   ]),
 };
 

@@ -1,15 +1,7 @@
 /** Point by point, node by node. */
 import type { TypedArray } from '../../devices/dtype.ts';
 import type { Spec } from '../../devices/kernel.ts';
-import type { TsneSpreadParams } from './grid.ts';
-
-/** The first of three nodes along an axis, and their weights. */
-function nodesAround(place: number, nodes: number): { first: number; weights: [number, number, number] } {
-  const t = Math.min(nodes - 3, Math.max(1, place));
-  const node = Math.floor(t + 0.5);
-  const u = t - node;
-  return { first: node - 1, weights: [(0.5 - u) ** 2 / 2, 0.75 - u * u, (0.5 + u) ** 2 / 2] };
-}
+import { nodesAround, type TsneSpreadParams } from './grid.ts';
 
 /** Calls back for each of the nine nodes around point i, with its index and weight. */
 function aroundPoint(

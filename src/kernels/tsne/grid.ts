@@ -66,3 +66,11 @@ export const tsneGatherDefinition: KernelDefinition<TsneGatherParams> = {
     return { flops: 52 * inputs[0].shape[0], bytes: trafficOf(inputs, this.infer(inputs, params)) };
   },
 };
+
+/** The first of three nodes along an axis of `nodes`, around a place in nodes, and their weights. */
+export function nodesAround(place: number, nodes: number): { first: number; weights: [number, number, number] } {
+  const t = Math.min(nodes - 3, Math.max(1, place));
+  const node = Math.floor(t + 0.5);
+  const u = t - node;
+  return { first: node - 1, weights: [(0.5 - u) ** 2 / 2, 0.75 - u * u, (0.5 + u) ** 2 / 2] };
+}

@@ -13,7 +13,7 @@ import { tsneRepulsionWasm } from './tsne.wasm.ts';
 import { tsneRepulsionWgsl } from './tsne.wgsl.ts';
 
 export type { TsneAttractionParams } from './attraction.ts';
-export type { TsneGatherParams, TsneSpreadParams } from './grid.ts';
+export { nodesAround, type TsneGatherParams, type TsneSpreadParams } from './grid.ts';
 export type { TsneRepulsionParams } from './tsne.ts';
 
 export const tsneAttraction: Kernel<TsneAttractionParams> = {
