@@ -1,9 +1,11 @@
 /** A data set before training: cleaning, principal components, maps, and how far classes overlap. */
 export * from './affinities.ts';
+export * from './animation.ts';
 export * from './cleaning.ts';
 export { type DivergenceOptions, klDivergence } from './divergence.ts';
 export * from './exploration.ts';
 export { Forces, fasterRepulsion, type RepulsionMethod } from './forces.ts';
+export type { DrawnMap, MapReport } from './map-report.ts';
 export * from './near-duplicates.ts';
 export * from './neighbours.ts';
 export * from './overlap.ts';
