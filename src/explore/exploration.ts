@@ -10,10 +10,10 @@ import { giveWay } from '../devices/event-loop.ts';
 import { type CleaningReport, cleaningReport } from './cleaning.ts';
 import { type DrawnMap, drawMap, type MapReport, perplexityOf, TRUST_NEIGHBOURS, VOTERS } from './map-report.ts';
 import { type NearDuplicates, nearDuplicates } from './near-duplicates.ts';
-import { fewerNeighbours, nearestNeighbours } from './neighbours.ts';
+import { fewerNeighbours, type Neighbours, nearestNeighbours } from './neighbours.ts';
 import { type ClassOverlap, classOverlap, type LabelCandidate, labelCandidates } from './overlap.ts';
 import { fitPca, type Pca, transformPca } from './pca.ts';
-import { pixelsOf, selectPoints } from './points.ts';
+import { type Points, pixelsOf, selectPoints } from './points.ts';
 
 const MOST_LISTED = 100;
 
@@ -75,8 +75,7 @@ export async function exploreImages(
   data: Pick<FashionMnist, 'train' | 'test' | 'isSample'>,
   options: ExplorationOptions,
 ): Promise<{ result: ExploreResult; pca: Pca; map: DrawnMap }> {
-  const { device, seed = 0, signal, onProgress = () => {} } = options;
-  const { mapImages = 2500, nearThreshold = 0.03 } = options;
+  const { device, seed = 0, signal, onProgress = () => {}, mapImages = 2500 } = options;
   const { train, test } = data;
   const classNames = CLASS_NAMES;
   const classes = classNames.length;
@@ -99,45 +98,24 @@ export async function exploreImages(
     test: await transformPca(pca, pixelsOf(test), device),
   }));
 
-  const compared = chosen(train.labels, options.neighbourImages ?? train.count, seed);
-  const own = selectPoints(scores.train, compared);
-  const ownLabels = pick(train.labels, compared);
-  const search = percentOf(onProgress, 'neighbours');
   const mapped = chosen(train.labels, mapImages === 'all' ? train.count : mapImages, seed);
   const perplexity = options.perplexity ?? perplexityOf(mapped.length);
-  // One search serves both where both are about all images.
-  const isWhole = mapped.length === train.count && compared.length === train.count;
-  const k = isWhole ? Math.max(VOTERS, Math.min(train.count - 1, Math.ceil(3 * perplexity))) : VOTERS;
-  const found = await timed('neighbours', 'neighbours', async () => ({
-    train: await nearestNeighbours(own, k, { device, signal, onProgress: share => search(share, 1) }),
-    test: await nearestNeighbours(scores.test, 1, { device, signal, among: own }),
-  }));
-  const neighbours = { ...found, train: fewerNeighbours(found.train, VOTERS) };
-  const near = await timed('near duplicates', 'near duplicates', () =>
-    nearDuplicates(
-      { train, test },
-      [
-        { split: 'train', neighbours: neighbours.train, indices: compared, among: compared },
-        { split: 'test', neighbours: neighbours.test, among: compared },
-      ],
-      nearThreshold,
-    ),
+  const compared = await compareImages(
+    { train, test, scores, compared: chosen(train.labels, options.neighbourImages ?? train.count, seed) },
+    // One search serves both where both are about all images.
+    mapped.length === train.count ? Math.min(train.count - 1, Math.ceil(3 * perplexity)) : VOTERS,
+    options,
+    timed,
   );
-  const overlap = classOverlap(neighbours.train, ownLabels, classes);
-  const candidates = labelCandidates(neighbours.train, ownLabels, classes);
-  const inTrainingSet = (candidate: LabelCandidate): LabelCandidate => ({
-    ...candidate,
-    index: compared[candidate.index],
-    neighbours: candidate.neighbours.map(neighbour => ({ ...neighbour, index: compared[neighbour.index] })),
-  });
 
+  const isWhole = mapped.length === train.count && compared.neighbours.count === train.count;
   const map = await timed('map', 't-SNE', () =>
     drawMap(
       {
         indices: mapped,
         labels: pick(train.labels, mapped),
         points: selectPoints(scores.train, mapped),
-        neighbours: isWhole ? found.train : undefined,
+        neighbours: isWhole ? compared.neighbours : undefined,
         test: { points: scores.test, labels: test.labels },
         classes,
       },
@@ -153,26 +131,75 @@ export async function exploreImages(
       ...cleaning,
       duplicates: { ...cleaning.duplicates, groups: cleaning.duplicates.groups.slice(0, MOST_LISTED) },
     },
-    nearDuplicates: { ...near, pairs: near.pairs.slice(0, MOST_LISTED) },
+    nearDuplicates: compared.nearDuplicates,
     pca: {
       images: pca.samples,
       totalVariance: pca.totalVariance,
       explainedVariance: Array.from(pca.explainedVariance),
       explainedVarianceRatio: Array.from(pca.explainedVarianceRatio),
     },
-    overlap,
-    labelCandidates: { count: candidates.length, foremost: candidates.slice(0, MOST_LISTED).map(inTrainingSet) },
+    overlap: compared.overlap,
+    labelCandidates: compared.labelCandidates,
     map: map.report,
     seconds,
   };
   return { result, pca, map };
 }
 
+type Timed = <T>(part: string, what: string, work: () => T | Promise<T>) => Promise<T>;
+
+/** What images are to be compared, and where they lie among the components. */
+interface Compared extends Pick<FashionMnist, 'train' | 'test'> {
+  readonly scores: { readonly train: Points; readonly test: Points };
+  /** Places in the training set. */
+  readonly compared: Uint32Array;
+}
+
+/** Neighbours among the components, at least `k` of each image, and what they say of duplicates, classes and labels. */
+async function compareImages(
+  { train, test, scores, compared }: Compared,
+  k: number,
+  { device, signal, onProgress = () => {}, nearThreshold = 0.03 }: ExplorationOptions,
+  timed: Timed,
+): Promise<Pick<ExploreResult, 'nearDuplicates' | 'overlap' | 'labelCandidates'> & { neighbours: Neighbours }> {
+  const own = selectPoints(scores.train, compared);
+  const search = percentOf(onProgress, 'neighbours');
+  const isWhole = compared.length === train.count;
+  const found = await timed('neighbours', 'neighbours', async () => ({
+    train: await nearestNeighbours(own, isWhole ? Math.max(VOTERS, k) : VOTERS, {
+      ...{ device, signal },
+      onProgress: share => search(share, 1),
+    }),
+    test: await nearestNeighbours(scores.test, 1, { device, signal, among: own }),
+  }));
+  const voters = fewerNeighbours(found.train, VOTERS);
+  const near = await timed('near duplicates', 'near duplicates', () =>
+    nearDuplicates(
+      { train, test },
+      [
+        { split: 'train', neighbours: voters, indices: compared, among: compared },
+        { split: 'test', neighbours: found.test, among: compared },
+      ],
+      nearThreshold,
+    ),
+  );
+  const labels = pick(train.labels, compared);
+  const candidates = labelCandidates(voters, labels, CLASS_NAMES.length);
+  const inTrainingSet = (candidate: LabelCandidate): LabelCandidate => ({
+    ...candidate,
+    index: compared[candidate.index],
+    neighbours: candidate.neighbours.map(neighbour => ({ ...neighbour, index: compared[neighbour.index] })),
+  });
+  return {
+    nearDuplicates: { ...near, pairs: near.pairs.slice(0, MOST_LISTED) },
+    overlap: classOverlap(voters, labels, CLASS_NAMES.length),
+    labelCandidates: { count: candidates.length, foremost: candidates.slice(0, MOST_LISTED).map(inTrainingSet) },
+    neighbours: found.train,
+  };
+}
+
 /** Runs one part of the work after the other, and notes the seconds that each took. */
-function timedInto(
-  seconds: Record<string, number>,
-  { signal, onProgress = () => {} }: ExplorationOptions,
-): <T>(part: string, what: string, work: () => T | Promise<T>) => Promise<T> {
+function timedInto(seconds: Record<string, number>, { signal, onProgress = () => {} }: ExplorationOptions): Timed {
   return async (part, what, work) => {
     await giveWay();
     signal?.throwIfAborted();
