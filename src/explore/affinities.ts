@@ -47,11 +47,12 @@ export function jointAffinities(neighbours: Neighbours, perplexity: number): Aff
     sortRow(columns.subarray(i * k, (i + 1) * k), row);
     shares.set(row, i * k);
   }
-  return symmetrized(count, k, columns, shares);
+  // Each share belongs half to its own row and half to its mirror image's; over `count` rows they sum to 1.
+  return symmetrized(count, k, columns, shares, (share, mirrored) => (share + mirrored) / (2 * count));
 }
 
 /** Sorts a row's columns, and its shares with them. */
-function sortRow(columns: Int32Array, shares: Float64Array): void {
+export function sortRow(columns: Int32Array, shares: Float64Array): void {
   const { length } = columns;
   // A column and the place it came from in one number, which float64 holds up to 2^53.
   const keys = Float64Array.from(columns, (column, place) => column * length + place).sort();
@@ -62,8 +63,17 @@ function sortRow(columns: Int32Array, shares: Float64Array): void {
   });
 }
 
-/** Each share belongs half to its own row and half to its mirror image's; over `count` rows they sum to 1. */
-function symmetrized(count: number, k: number, columns: Int32Array, shares: Float64Array): Affinities {
+/**
+ * The symmetric matrix of `count` rows of `k` entries (columns ascending): `join` makes an entry of a row's share and of its
+ * mirror image's, 0 where a row has none.
+ */
+export function symmetrized(
+  count: number,
+  k: number,
+  columns: Int32Array,
+  shares: Float64Array,
+  join: (share: number, mirrored: number) => number,
+): Affinities {
   // The mirror images, row by row: as rows are passed in order, theirs are ascending.
   const mirrored = new Uint32Array(count + 1);
   for (const column of columns) mirrored[column + 1]++;
@@ -85,7 +95,7 @@ function symmetrized(count: number, k: number, columns: Int32Array, shares: Floa
       const share = ownColumn === column ? shares[own++] : 0;
       const mirrorShare = mirrorColumn === column ? shares[places[mirror++]] : 0;
       merged.columns[out] = column;
-      merged.values[out++] = (share + mirrorShare) / (2 * count);
+      merged.values[out++] = join(share, mirrorShare);
     }
     starts[i + 1] = out;
   }

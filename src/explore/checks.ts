@@ -16,6 +16,18 @@ export function checkNeighbours({ indices, distances, count, k }: Neighbours, wh
   }
 }
 
+/** Throws unless `neighbours` are whole, and those of `count` points among themselves. */
+export function checkKnownNeighbours(neighbours: Neighbours, count: number, what: string): void {
+  checkNeighbours(neighbours, what);
+  if (neighbours.count !== count)
+    throw new ShapeError(`${what}: neighbours of ${neighbours.count} points were given for ${count} points.`);
+  const foreign = neighbours.indices.findIndex(index => index >= count);
+  if (foreign >= 0)
+    throw new UsageError(
+      `${what}: point ${neighbours.indices[foreign]} is a neighbour, but there are ${count} points.`,
+    );
+}
+
 /** Throws UsageError unless every label is a class and every neighbour has one. */
 export function checkLabels({ indices }: Neighbours, labels: ArrayLike<number>, classes: number, what: string): void {
   if (!Number.isInteger(classes) || classes < 1) {

@@ -5,6 +5,7 @@ export * from './cleaning.ts';
 export { type DivergenceOptions, klDivergence } from './divergence.ts';
 export * from './exploration.ts';
 export { Forces, fasterRepulsion, type RepulsionMethod } from './forces.ts';
+export { fuzzyGraph, type SmoothNeighbours, smoothNeighbours } from './fuzzy-graph.ts';
 export type { DrawnMap, MapReport } from './map-report.ts';
 export * from './near-duplicates.ts';
 export * from './neighbours.ts';
@@ -14,4 +15,13 @@ export { type Points, pixelsOf, selectPoints, squaredDistance } from './points.t
 export * from './quality.ts';
 export * from './symmetric-eigen.ts';
 export * from './transform-tsne.ts';
-export * from './tsne.ts';
+export * from './transform-umap.ts';
+export {
+  type TsneMap,
+  type TsneOptions,
+  type TsneProgress,
+  type TsneSnapshot,
+  tsne,
+} from './tsne.ts';
+export * from './umap.ts';
+export { fitCurve } from './umap-curve.ts';

@@ -132,15 +132,16 @@ export class Operands {
     this.#device = device;
   }
 
-  of(shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Operand {
+  of(shape: readonly number[], dtype: 'float32' | 'int32' | 'uint32' = 'float32'): Operand {
     const length = shape.reduce((size, extent) => size * extent, 1);
     const operand = { storage: this.#device.allocate(length, dtype), shape: [...shape] };
     this.#all.push(operand);
     return operand;
   }
 
-  holding(values: Float64Array | Float32Array | Int32Array, shape: readonly number[]): Operand {
-    const operand = this.of(shape, values instanceof Int32Array ? 'int32' : 'float32');
+  holding(values: Float64Array | Float32Array | Int32Array | Uint32Array, shape: readonly number[]): Operand {
+    const whole = values instanceof Int32Array ? 'int32' : values instanceof Uint32Array ? 'uint32' : 'float32';
+    const operand = this.of(shape, whole);
     this.#device.write(operand.storage, values);
     return operand;
   }

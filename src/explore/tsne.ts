@@ -10,11 +10,11 @@
  * and late exaggeration).
  */
 import type { Device } from '../devices/device.ts';
-import { ShapeError, UsageError } from '../devices/errors.ts';
+import { UsageError } from '../devices/errors.ts';
 import { giveWay } from '../devices/event-loop.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 import { jointAffinities } from './affinities.ts';
-import { checkNeighbours } from './checks.ts';
+import { checkKnownNeighbours } from './checks.ts';
 import { Forces, fasterRepulsion, type RepulsionMethod } from './forces.ts';
 import { fewerNeighbours, type Neighbours, nearestNeighbours } from './neighbours.ts';
 import { fitPca, transformPca } from './pca.ts';
@@ -144,17 +144,12 @@ async function neighboursOf(points: Points, perplexity: number, options: TsneOpt
   const { device, signal, precomputed, neighbours: wanted = Math.ceil(3 * perplexity) } = options;
   const k = wanted === 'all' ? count - 1 : Math.min(count - 1, wanted);
   if (!precomputed) return nearestNeighbours(points, k, { device, signal });
-  checkNeighbours(precomputed, 't-SNE');
-  if (precomputed.count !== count)
-    throw new ShapeError(`t-SNE: neighbours of ${precomputed.count} points were given for ${count} points.`);
-  const foreign = precomputed.indices.findIndex(index => index >= count);
-  if (foreign >= 0)
-    throw new UsageError(`t-SNE: point ${precomputed.indices[foreign]} is a neighbour, but there are ${count} points.`);
+  checkKnownNeighbours(precomputed, count, 't-SNE');
   return precomputed.k === k ? precomputed : fewerNeighbours(precomputed, k);
 }
 
 /** Takes down where points are, now and then. */
-class Snapshots {
+export class Snapshots {
   readonly taken: TsneSnapshot[] = [];
   readonly #y: Float64Array;
   readonly #every: number;

@@ -20,6 +20,7 @@ import * as reduce from './reduce/index.ts';
 import * as rescale from './rescale/index.ts';
 import * as softmax from './softmax/index.ts';
 import * as tsne from './tsne/index.ts';
+import * as umap from './umap/index.ts';
 
 const isKernel = (value: unknown): value is Kernel =>
   typeof value === 'object' && value !== null && 'wgsl' in value && 'wasm' in value && 'reference' in value;
@@ -42,6 +43,7 @@ const folders = {
   rescale,
   softmax,
   tsne,
+  umap,
 };
 
 /** The kernels of each folder of `src/kernels`. */

@@ -206,6 +206,7 @@ describe('nothing is left out', () => {
       random: ['randomBits', 'randomUniform', 'bernoulli', 'advanceState'],
       rescale: ['rescale'], // DeepSHAP
       tsne: [...KERNEL_FAMILIES.get('tsne')!].map(({ name }) => name),
+      umap: ['umapEpoch'],
     };
     const idle = [...KERNELS.keys()].filter(name => !ofOperations.has(name));
     expect(idle.sort()).toEqual(Object.values(others).flat().sort());

@@ -40,6 +40,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
       'tsneGather',
       'tsneRepulsion',
       'tsneSpread',
+      'umapEpoch',
     ],
   ]),
 };
