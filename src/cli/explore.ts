@@ -1,8 +1,10 @@
 /** `weft explore`: a data set before training, as numbers, figures and one page. */
 import { Command } from 'commander';
-import type { ExploreResult } from '../explore/index.ts';
+import type { ExploreResult, MapComparison } from '../explore/index.ts';
 import { writeChapterPage } from '../report/study/chapter-page.node.ts';
 import { exploreSection } from '../report/study/explore.ts';
+import { COMPARISON_COLUMNS, comparisonCells, intervalText } from '../report/study/map-comparison.ts';
+import { alignedLines } from '../report/text-table.ts';
 import { formatDuration, formatPercent } from '../study/format.ts';
 import { type ExploreOptions, exploreStudy, type Session } from '../study/index.node.ts';
 import { EXPLORE_DEFAULTS } from '../study/profiles.ts';
@@ -30,6 +32,8 @@ export const exploreCommand = withSharedOptions(new Command('explore'))
   )
   .option('--late-exaggeration <x>', 'how much stronger attraction is after the first steps', numberBetween(1, 100))
   .option('--learning-rate <x>', 'of t-SNE (default: images / exaggeration)', numberBetween(Number.MIN_VALUE, 1e9))
+  .option('--compare-maps', 'also draw UMAP maps, and compare what maps are worth')
+  .option('--checkpoint <file>', 'map the penultimate features of this network beside the pixels, and compare')
   .action(async (options: Omit<ExploreOptions, 'out'> & SharedOptions) => {
     const out = options.out ?? DEFAULT_OUT;
     const work = async (session: Session) => {
@@ -44,8 +48,26 @@ export const exploreCommand = withSharedOptions(new Command('explore'))
     else print(done.result, done.page);
   });
 
+/** The comparison as an aligned table. */
+function comparisonLines({ maps, spaces }: MapComparison): string[] {
+  const rows = maps.map(row => [row.space, row.method, ...comparisonCells(row)]);
+  const lines = alignedLines(
+    [['', 'map', ...COMPARISON_COLUMNS], ...rows],
+    [false, false, ...COMPARISON_COLUMNS.map(() => true)],
+  );
+  return [
+    'What maps are worth:',
+    ...lines,
+    ...spaces.map(
+      ({ name, dimensions, accuracy, confusions }) =>
+        `All ${dimensions} components of ${name}: right by 10 neighbours ${formatPercent(accuracy)}` +
+        (confusions ? `, confusions ${intervalText(confusions)}` : ''),
+    ),
+  ];
+}
+
 function print(result: ExploreResult, page: string): void {
-  const { classNames, cleaning, nearDuplicates, pca, overlap, map, labelCandidates, seconds } = result;
+  const { classNames, cleaning, nearDuplicates, pca, overlap, map, labelCandidates, seconds, comparison } = result;
   const { train, test, duplicates } = cleaning;
   const explained = pca.explainedVarianceRatio.reduce((sum, share) => sum + share, 0);
   const all = Object.values(seconds).reduce((sum, value) => sum + value, 0);
@@ -70,6 +92,7 @@ function print(result: ExploreResult, page: string): void {
   for (const { classes, images, share } of overlap.pairs.slice(0, 5)) {
     console.log(`  ${classes.map(label => classNames[label]).join(' / ')}: ${formatPercent(share)} (${images} images)`);
   }
+  if (comparison) for (const line of comparisonLines(comparison)) console.log(line);
   console.log(`Labels to look at: ${labelCandidates.count} images wholly among another class`);
   console.log(`All in ${formatDuration(all)}; page: ${page}`);
 }

@@ -8,7 +8,16 @@ import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
 import { giveWay } from '../devices/event-loop.ts';
 import { type CleaningReport, cleaningReport } from './cleaning.ts';
-import { type DrawnMap, drawMap, type MapReport, perplexityOf, TRUST_NEIGHBOURS, VOTERS } from './map-report.ts';
+import type { MapComparison } from './map-comparison.ts';
+import {
+  type DrawnMap,
+  drawMap,
+  type MapImages,
+  type MapReport,
+  perplexityOf,
+  TRUST_NEIGHBOURS,
+  VOTERS,
+} from './map-report.ts';
 import { type NearDuplicates, nearDuplicates } from './near-duplicates.ts';
 import { fewerNeighbours, type Neighbours, nearestNeighbours } from './neighbours.ts';
 import { type ClassOverlap, classOverlap, type LabelCandidate, labelCandidates } from './overlap.ts';
@@ -61,6 +70,8 @@ export interface ExploreResult {
   /** Candidates for label errors: how many there are, and the foremost, with places in the training set. */
   readonly labelCandidates: { readonly count: number; readonly foremost: readonly LabelCandidate[] };
   readonly map: MapReport;
+  /** What maps are worth, where they were compared. */
+  readonly comparison?: MapComparison;
   /** Seconds of each part. */
   readonly seconds: Readonly<Record<string, number>>;
 }
@@ -68,13 +79,13 @@ export interface ExploreResult {
 /**
  * Explores a training set (and how the test set stands to it).
  *
- * @returns the result, the components, which a report shows as pictures, and the map with all its digits
+ * @returns the result, the components, which a report shows as pictures, the map with all its digits, and what it was drawn of
  * @throws UsageError for too few images; the signal's reason when aborted
  */
 export async function exploreImages(
   data: Pick<FashionMnist, 'train' | 'test' | 'isSample'>,
   options: ExplorationOptions,
-): Promise<{ result: ExploreResult; pca: Pca; map: DrawnMap }> {
+): Promise<{ result: ExploreResult; pca: Pca; map: DrawnMap; images: MapImages }> {
   const { device, seed = 0, signal, onProgress = () => {}, mapImages = 2500 } = options;
   const { train, test } = data;
   const classNames = CLASS_NAMES;
@@ -109,19 +120,15 @@ export async function exploreImages(
   );
 
   const isWhole = mapped.length === train.count && compared.neighbours.count === train.count;
-  const map = await timed('map', 't-SNE', () =>
-    drawMap(
-      {
-        indices: mapped,
-        labels: pick(train.labels, mapped),
-        points: selectPoints(scores.train, mapped),
-        neighbours: isWhole ? compared.neighbours : undefined,
-        test: { points: scores.test, labels: test.labels },
-        classes,
-      },
-      { ...options, perplexity },
-    ),
-  );
+  const images: MapImages = {
+    indices: mapped,
+    labels: pick(train.labels, mapped),
+    points: selectPoints(scores.train, mapped),
+    neighbours: isWhole ? compared.neighbours : undefined,
+    test: { points: scores.test, labels: test.labels },
+    classes,
+  };
+  const map = await timed('map', 't-SNE', () => drawMap(images, { ...options, perplexity }));
   const result: ExploreResult = {
     classNames,
     seed,
@@ -143,7 +150,7 @@ export async function exploreImages(
     map: map.report,
     seconds,
   };
-  return { result, pca, map };
+  return { result, pca, map, images };
 }
 
 type Timed = <T>(part: string, what: string, work: () => T | Promise<T>) => Promise<T>;

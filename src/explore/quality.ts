@@ -3,10 +3,11 @@
  * its true neighbours does it still have (recall), and does a class keep its place (accuracy of the neighbours' vote).
  */
 import { ShapeError, UsageError } from '../devices/errors.ts';
+import { spearman } from '../train/ranks.ts';
 import { checkLabels, checkNeighbours, checkOwnLabels } from './checks.ts';
 import { Distances } from './distances.ts';
 import type { Neighbours } from './neighbours.ts';
-import type { Points } from './points.ts';
+import { type Points, squaredDistance } from './points.ts';
 
 /**
  * Trustworthiness T(k) = 1 - 2 / (n k (2n - 3k - 1)) sum over points, over their k nearest in the map, of max(0, r - k),
@@ -50,6 +51,57 @@ export function trustworthiness(data: Points, map: Points, k: number, sample?: A
     }
   }
   return 1 - (2 / (judged * k * (2 * n - 3 * k - 1))) * penalty;
+}
+
+/**
+ * Continuity: trustworthiness with data and map exchanged. 1 when no neighbour in the data has been torn away on the map.
+ *
+ * J. Venna, S. Kaski: Neighborhood preservation in nonlinear projection methods. ICANN 2001.
+ *
+ * @param sample indices of the points whose neighbours are judged; default all
+ * @throws UsageError as `trustworthiness`
+ */
+export function continuity(data: Points, map: Points, k: number, sample?: ArrayLike<number>): number {
+  return trustworthiness(map, data, k, sample);
+}
+
+/**
+ * Rank correlation of the distances between class centroids in the data and on the map: does the map say which classes are far
+ * from which. Classes without points have no centroid. NaN where all distances are equal on one side.
+ *
+ * @throws UsageError for a label that is no class, or fewer than three classes with points; ShapeError when sizes do not fit
+ */
+export function centroidCorrelation(data: Points, map: Points, labels: ArrayLike<number>, classes: number): number {
+  if (map.count !== data.count || labels.length !== data.count) {
+    throw new ShapeError(
+      `centroids: ${map.count} points on the map and ${labels.length} labels for ${data.count} points.`,
+    );
+  }
+  const present = new Set<number>();
+  for (let i = 0; i < labels.length; i++) {
+    if (!(Number.isInteger(labels[i]) && labels[i] >= 0 && labels[i] < classes))
+      throw new UsageError(`centroids: the label of point ${i} is ${labels[i]}; classes are 0 to ${classes - 1}.`);
+    present.add(labels[i]);
+  }
+  if (present.size < 3)
+    throw new UsageError(`centroids: distances of ${present.size} classes have no order; it takes three.`);
+  const apart = [data, map].map(points => {
+    const centroids = centroidsOf(points, labels, classes);
+    const order = [...present].sort((a, b) => a - b);
+    return order.flatMap((a, place) => order.slice(place + 1).map(b => squaredDistance(centroids, a, centroids, b)));
+  });
+  return spearman(apart[0], apart[1]);
+}
+
+function centroidsOf({ values, dimensions, scale = 1 }: Points, labels: ArrayLike<number>, classes: number): Points {
+  const sums = new Float64Array(classes * dimensions);
+  const sizes = new Uint32Array(classes);
+  for (let i = 0; i < labels.length; i++) {
+    sizes[labels[i]]++;
+    for (let k = 0; k < dimensions; k++) sums[labels[i] * dimensions + k] += scale * values[i * dimensions + k];
+  }
+  const means = sums.map((sum, at) => sum / Math.max(1, sizes[Math.floor(at / dimensions)]));
+  return { values: means, count: classes, dimensions };
 }
 
 /** Indices of the k smallest distances but the point's own; equal ones by index. */

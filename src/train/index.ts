@@ -6,6 +6,7 @@ export * from './checkpoint.ts';
 export * from './comparison.ts';
 export * from './ensemble.ts';
 export * from './evaluate.ts';
+export * from './features.ts';
 export * from './fit.ts';
 export type { CheckpointEvent, EpochRecord, FitOptions, FitProgress, History } from './fit-options.ts';
 export * from './health.ts';

@@ -6,6 +6,7 @@ import type { ConfusedPair, ExploreResult, ImageRef, LabelCandidate } from '../.
 import type { Block, Section } from '../html.ts';
 import { type FigureSource, percent, shown, whole } from './chapter.ts';
 import { FIGURES, SHOWN_CANDIDATES, SHOWN_NEIGHBOURS, SHOWN_PAIRS } from './explore-figures.ts';
+import { comparisonBlocks } from './map-comparison.ts';
 
 const PAIRS = 5;
 
@@ -17,6 +18,7 @@ export function exploreSection(result: ExploreResult, read: FigureSource): Secti
       ...cleaningBlocks(result, read),
       ...componentBlocks(result, read),
       ...mapBlocks(result, read),
+      ...(result.comparison ? comparisonBlocks(result.comparison) : []),
       ...overlapBlocks(result, read),
       ...candidateBlocks(result, read),
     ],
