@@ -63,19 +63,29 @@ async function explored(options: ExploreOptions, session: Session, model?: Modul
   const { device, progress, signal, drawing } = session;
   const data = await obtainData(options, progress);
   await ensureWritable(options.out);
+  const orInterrupted = (error: unknown): never => {
+    if (signal.aborted) throw new Interrupted('Stopped; the same command starts again.');
+    throw error;
+  };
   const { images, ...done } = await exploreImages(data, {
     ...options,
     device,
     signal,
     onProgress: what => progress.show(`explore: ${what}`),
-  }).catch(error => {
-    if (signal.aborted) throw new Interrupted('Stopped; the same command starts again.');
-    throw error;
-  });
+  }).catch(orInterrupted);
   const { pca, map } = done;
+  const began = performance.now();
   const compared =
-    options.compareMaps || model ? await compareAll(data, done, images, options, session, model) : undefined;
-  const result: ExploreResult = { ...done.result, comparison: compared?.comparison };
+    options.compareMaps || model
+      ? await compareAll(data, done, images, options, session, model).catch(orInterrupted)
+      : undefined;
+  const result: ExploreResult = compared
+    ? {
+        ...done.result,
+        comparison: compared.comparison,
+        seconds: { ...done.result.seconds, comparison: Math.round(performance.now() - began) / 1000 },
+      }
+    : done.result;
   progress.show('explore: figures');
   await drawing?.exploration(result, data, pca, drawingFolder(options.out));
   const places = Array.from({ length: map.placed.count }, (_, index) => index);
