@@ -3,6 +3,7 @@ export * from './augmentation.ts';
 export * from './build.ts';
 export * from './calibration.ts';
 export * from './checkpoint.ts';
+export { balancedClassWeights, type ClassWeights, SAMPLINGS, type Sampling } from './class-weights.ts';
 export * from './comparison.ts';
 export * from './ensemble.ts';
 export * from './evaluate.ts';
