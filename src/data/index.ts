@@ -21,5 +21,6 @@ export type { DatasetOptions } from './dataset-options.ts';
 export * from './device-dataset.ts';
 export * from './fashion-mnist.ts';
 export * from './idx.ts';
+export * from './image-list.ts';
 export * from './photo.ts';
 export * from './photo-labels.ts';

@@ -165,7 +165,9 @@ describe('weft train', () => {
     expect(again.code, again.stderr).toBe(0);
     expect(JSON.parse(again.stdout).accuracy).toBe(result.testAccuracy);
     const shown = await weft('evaluate', '--checkpoint', checkpoint, '--data', 'digits', '--device', 'wasm');
-    expect(shown.stdout).toMatch(/^cnn: test accuracy [\d.]+ % .*, macro F1 [\d.]+ %, 100 images$/m);
+    expect(shown.stdout).toMatch(
+      /^cnn: test accuracy [\d.]+ % .*, macro F1 [\d.]+ % \(precision [\d.]+ %, recall [\d.]+ %\), 100 images$/m,
+    );
   });
 
   test('on letters of 47 classes in the form of EMNIST', async () => {
