@@ -9,6 +9,7 @@ import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 const SHUFFLE_STREAM = streamNamed('shuffle');
 const SPLIT_STREAM = streamNamed('split');
 const BALANCE_STREAM = streamNamed('balance');
+const FOLD_STREAM = streamNamed('folds');
 
 /** Exchanges the elements in place (R. A. Fisher, F. Yates, 1938; in R. Durstenfeld's form, 1964). */
 function fisherYates(values: Uint32Array, random: PhiloxStream): void {
@@ -118,6 +119,30 @@ export function stratifiedSplit(labels: ArrayLike<number>, holdOut: number, seed
     else train[trained++] = index;
   }
   return { train, heldOut };
+}
+
+/**
+ * Divides all images into folds of nearly the same size (they differ by one at most), each class evenly among them.
+ *
+ * @param labels `[count]`
+ * @param folds from 2 to the number of images
+ * @returns the indices of each fold, ascending
+ */
+export function stratifiedFolds(labels: ArrayLike<number>, folds: number, seed: number): Uint32Array[] {
+  if (!Number.isInteger(folds) || folds < 2 || folds > labels.length) {
+    throw new UsageError(
+      `${labels.length} images cannot be divided into ${folds} folds; at least 2, of an image each.`,
+    );
+  }
+  const dealt: number[][] = Array.from({ length: folds }, () => []);
+  let next = 0;
+  for (const [label, members] of [...membersByClass(labels)].sort(([a], [b]) => a - b)) {
+    const shuffled = Uint32Array.from(members);
+    fisherYates(shuffled, new PhiloxStream(seed, FOLD_STREAM, label));
+    // The next class goes on where this one ended, so that no fold gets every class's first image.
+    for (const index of shuffled) dealt[next++ % folds].push(index);
+  }
+  return dealt.map(fold => Uint32Array.from(fold).sort());
 }
 
 /** Whole numbers in the proportion of `sizes` that add up to `total`. */

@@ -5,6 +5,7 @@ export * from './calibration.ts';
 export * from './checkpoint.ts';
 export { balancedClassWeights, type ClassWeights, SAMPLINGS, type Sampling } from './class-weights.ts';
 export * from './comparison.ts';
+export * from './doubtful-labels.ts';
 export * from './ensemble.ts';
 export * from './evaluate.ts';
 export * from './fit.ts';
