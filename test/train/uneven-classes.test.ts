@@ -71,6 +71,8 @@ describe('two classes 10:1', () => {
     const weighted = await recalls({ classWeights: 'balanced' });
     const listed = await recalls({ classWeights: [0.55, 5.5] });
     const sampled = await recalls({ sampling: 'balanced' });
+    const shares = { plain, weighted, sampled };
+    console.log(`Recall of the rare class: ${JSON.stringify(shares, ['plain', 'weighted', 'sampled', 'rare'])}`);
     expect(plain.rare).toBeLessThan(0.3);
     expect(plain.common).toBeGreaterThan(0.95);
     for (const balanced of [weighted, listed, sampled]) {
