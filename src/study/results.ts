@@ -4,6 +4,7 @@
  * was given no drawing (see `drawing.ts`) names none.
  */
 import type { CorruptionName } from '../data/corruption.ts';
+import type { DatasetFormat, DatasetKind } from '../data/dataset.ts';
 import type { DataSource } from '../data/fashion-mnist.ts';
 import type { Judgement } from '../explain/index.ts';
 import type {
@@ -33,6 +34,27 @@ export interface SetDescription {
   readonly pixels: { readonly mean: number; readonly std: number };
 }
 
+/** What a result says about its data. */
+export interface AboutData {
+  /** Absent for Fashion-MNIST. */
+  readonly dataKind?: Exclude<DatasetKind, 'fashion-mnist'>;
+}
+
+/** What is told of data other than Fashion-MNIST. */
+export interface OtherData {
+  /** Of its folder or file. */
+  readonly name: string;
+  readonly format: DatasetFormat;
+  readonly channels: number;
+  /** Of the training pixels in [0, 1], one for each channel. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** What was done to the stored values, one sentence each. */
+  readonly preparation: readonly string[];
+  /** What is odd, one sentence for each kind. */
+  readonly warnings: readonly string[];
+}
+
 /** `data.json`. */
 export interface DataResult {
   readonly source: DataSource;
@@ -44,6 +66,8 @@ export interface DataResult {
   readonly test: SetDescription;
   /** Sheet of training images, a row per class. */
   readonly figure?: string;
+  /** Absent for Fashion-MNIST. */
+  readonly other?: OtherData;
 }
 
 /** `metrics.json` of a training run. */
@@ -119,7 +143,7 @@ export interface NetworkComparison {
 }
 
 /** `evaluation.json`: the networks of a study on its test images. */
-export interface EvaluationResult {
+export interface EvaluationResult extends AboutData {
   readonly device: string;
   readonly seed: number;
   readonly sampleData: boolean;
@@ -165,7 +189,7 @@ export interface InsideResult {
 }
 
 /** `tune.json`: a whole search. */
-export interface TuneResult {
+export interface TuneResult extends AboutData {
   readonly model: string;
   /** Channels of the model's stages. */
   readonly widths: readonly number[];
@@ -223,7 +247,7 @@ export interface ExplainedImage {
 }
 
 /** `explain.json`. */
-export interface ExplainResult {
+export interface ExplainResult extends AboutData {
   readonly device: string;
   readonly adapter: string;
   readonly model: string;
@@ -246,7 +270,7 @@ export interface ExplainResult {
 }
 
 /** `judge.json`. */
-export interface JudgeResult extends Judgement {
+export interface JudgeResult extends Judgement, AboutData {
   readonly device: string;
   readonly model: string;
   readonly checkpoint: string;
@@ -265,7 +289,7 @@ export interface RobustnessModel extends CorruptionTable {
 }
 
 /** `robustness.json`: one checkpoint or several on the same corrupted images. */
-export interface RobustnessResult {
+export interface RobustnessResult extends AboutData {
   readonly device: string;
   readonly seed: number;
   readonly sampleData: boolean;
@@ -274,7 +298,7 @@ export interface RobustnessResult {
   readonly models: readonly RobustnessModel[];
   /** Files in `figures/`. */
   readonly figures?: {
-    /** One garment, a row per corruption, clean and every severity side by side. */
+    /** One image, a row per corruption, clean and every severity side by side. */
     readonly sheet: string;
     /** The rows of the sheet, each a file of its own. */
     readonly strips: readonly { readonly corruption: CorruptionName; readonly file: string }[];
