@@ -5,7 +5,7 @@ import { writeChapterPage } from '../report/study/chapter-page.node.ts';
 import { exploreSection } from '../report/study/explore.ts';
 import { formatDuration, formatPercent } from '../study/format.ts';
 import { type ExploreOptions, exploreStudy, type Session } from '../study/index.node.ts';
-import { EXPLORE_DEFAULTS } from '../study/profiles.ts';
+import { EXPLORE_DEFAULTS } from '../study/settings.ts';
 import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { unlessInterrupted, withSession } from './session.ts';

@@ -4,8 +4,10 @@ import { UsageError } from '../devices/errors.ts';
 import { type ModelSpec, modelForImages } from '../nn/index.ts';
 import type { Recipe } from '../train/index.ts';
 
-/** Which images a training mirrors. */
+/** Which images a training mirrors: none, each with a probability of one half, or all in every other epoch. */
 export type Flip = NonNullable<Recipe['augmentation']>['flip'];
+
+export const FLIPS: readonly Flip[] = ['none', 'random', 'alternating'];
 
 /**
  * The model for the images and classes of a data set.

@@ -13,3 +13,9 @@ export type ImageSelection = readonly ImagePart[];
 export function firstOf(split: 'train' | 'test', count: number): ImageSelection {
   return [{ kind: 'set', split, indices: Array.from({ length: count }, (_, index) => index) }];
 }
+
+/** Images of a part of the data set, evenly from the first on. */
+export function evenlyOf(split: 'train' | 'test', count: number, all: number): ImageSelection {
+  const indices = Array.from({ length: count }, (_, place) => Math.floor((place * all) / count));
+  return [{ kind: 'set', split, indices }];
+}

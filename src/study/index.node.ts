@@ -12,6 +12,7 @@ export { type RobustnessStudyOptions, robustnessStudy } from './robustness.node.
 export { Run, type RunOptions } from './run.node.ts';
 export { dataOf, type RunData } from './run-data.node.ts';
 export { type RunCheckpoint, RunFolder } from './run-folder.node.ts';
+export { readSettings } from './settings-file.node.ts';
 export { isDone, type Outcome, type RunStagesOptions, runStages, type Stage, type StageWork } from './stage.node.ts';
 export { type StudyOptions, studyStages } from './stages.node.ts';
 export { type RunStudyOptions, readStudyConfig, runStudy, type StudyConfig, type StudySummary } from './study.node.ts';

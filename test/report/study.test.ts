@@ -203,7 +203,14 @@ describe('tuning', () => {
 
 describe('the frame', () => {
   const run: RunRecord = {
-    ...{ profile: 'quick', command: 'npx weft run', seed: 7, device: 'a device', machine: 'a machine', isSample: true },
+    ...{
+      settings: 'quick',
+      command: 'npx weft run',
+      seed: 7,
+      device: 'a device',
+      machine: 'a machine',
+      isSample: true,
+    },
     versions: { weft: '1.2.3' },
     limit: 500,
     stages: [
