@@ -10,7 +10,7 @@ import { UsageError } from '../devices/errors.ts';
 import type { Module } from '../nn/index.ts';
 import { confidentMistakes, predictedClasses, predictLogits, softmaxRows } from '../train/index.ts';
 import { recognition } from '../train/robustness.ts';
-import type { ImageSelection } from './image-selection.ts';
+import type { ImagePart, ImageSelection } from './image-selection.ts';
 import type { Session } from './session.ts';
 
 export interface ChosenImage {
@@ -70,7 +70,7 @@ export async function chooseImages(
       images.push({ ...shown, photo });
       pixels.push(photo.image);
     } else {
-      const { found, ...counted } = await surestMistakes(part.count, data.test, model, session);
+      const { found, ...counted } = await surestMistakes(part, data.test, model, session);
       testAccuracy = counted;
       for (const index of found) fromSet('test', index);
     }
@@ -84,7 +84,7 @@ export async function chooseImages(
 }
 
 async function surestMistakes(
-  count: number,
+  { count, ifAny = false }: Extract<ImagePart, { kind: 'mistakes' }>,
   test: ImageSet,
   model: Module,
   { device, progress, signal }: Session,
@@ -97,7 +97,8 @@ async function surestMistakes(
     });
     const classes = logits.length / test.count;
     const found = confidentMistakes(softmaxRows(logits, classes), test.labels, count).map(({ index }) => index);
-    if (found.length === 0) throw new UsageError(`explain: there is no mistake among the ${test.count} test images.`);
+    if (found.length === 0 && !ifAny)
+      throw new UsageError(`explain: there is no mistake among the ${test.count} test images.`);
     const { accuracy } = recognition(predictedClasses(logits, classes), test.labels);
     return { found, images: test.count, accuracy };
   } finally {

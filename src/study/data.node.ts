@@ -147,7 +147,7 @@ export function dataChecksum({ train, test }: Pick<FashionMnist, 'train' | 'test
 }
 
 /** What there is, in numbers. */
-export function describeData(data: Dataset): DataResult {
+export function describeData(data: Dataset, folder = data.provenance.path): DataResult {
   const { train, test, source, isSample, classNames, kind } = data;
   const describe = ({ count, height, width, labels, images }: ImageSet): SetDescription => ({
     images: count,
@@ -162,13 +162,13 @@ export function describeData(data: Dataset): DataResult {
     classes: classNames,
     train: describe(train),
     test: describe(test),
-    ...(kind === 'other' && { other: describeOther(data) }),
+    ...(kind === 'other' && { other: describeOther(data, folder) }),
   };
 }
 
-function describeOther({ train, mean, std, provenance, warnings }: Dataset): OtherData {
+function describeOther({ train, mean, std, provenance, warnings }: Dataset, folder: string): OtherData {
   return {
-    name: basename(resolve(provenance.path)),
+    name: basename(resolve(folder)).replace(/\.npz$/i, ''),
     format: provenance.format,
     channels: train.channels,
     mean,
@@ -185,7 +185,7 @@ export async function dataStudy(
 ): Promise<DataResult> {
   const data = await obtainDataset(options, progress);
   const figure = await drawing?.data(data.train, data.classNames, drawingFolder(options.out));
-  const result: DataResult = { ...describeData(data), figure };
+  const result: DataResult = { ...describeData(data, options.data), figure };
   await writeJsonAtomically(join(options.out, 'data.json'), result);
   return result;
 }

@@ -4,7 +4,12 @@
  */
 export type ImagePart =
   | { readonly kind: 'set'; readonly split: 'train' | 'test'; readonly indices: readonly number[] }
-  | { readonly kind: 'mistakes'; readonly count: number }
+  | {
+      readonly kind: 'mistakes';
+      readonly count: number;
+      /** A model that makes none is no error. */
+      readonly ifAny?: boolean;
+    }
   | { readonly kind: 'file'; readonly path: string };
 
 export type ImageSelection = readonly ImagePart[];

@@ -217,7 +217,7 @@ function explainedImages({ test, classNames }: Dataset, mistakes: number): Image
     .slice(0, MOST_EXPLAINED);
   return [
     { kind: 'set', split: 'test', indices: firsts },
-    { kind: 'mistakes', count: mistakes },
+    { kind: 'mistakes', count: mistakes, ifAny: true },
   ];
 }
 
