@@ -174,6 +174,8 @@ export interface NetworkInside {
     readonly path: string;
     readonly size: readonly [number, number];
     readonly count: number;
+    /** Of the images; absent for 1. */
+    readonly channels?: number;
     readonly figure?: string;
   };
   readonly layers: readonly ShownLayer[];

@@ -1,6 +1,6 @@
 /**
  * The chapter on what is inside: the filters of the first layer, which are small enough to look at, and the activations of
- * one image at several depths, where edges turn into regions and regions into something that no longer looks like a garment.
+ * one image at several depths, where edges turn into regions and regions into something that no longer looks like the image.
  */
 import type { InsideResult } from '../../study/results.ts';
 import type { Block, Section } from '../html.ts';
@@ -84,9 +84,12 @@ export function insideSection({ networks, image, label, figure }: InsideResult, 
       shown(
         read,
         filters.figure,
-        `${model}: the ${filters.count} filters of its first layer (${filters.path}), ${height} x ${width} pixels each; red adds, blue ` +
-          'takes away, near-white does nothing. Pairs of red beside blue answer to edges, one colour alone to brightness. Several ' +
-          'alike, or all near-white, would say that the layer is larger than it needs to be.',
+        `${model}: the ${filters.count} filters of its first layer (${filters.path}), ${height} x ${width} pixels each; ` +
+          (filters.channels === 3
+            ? 'a colour adds where it is bright and takes away where it is dark, mid grey does nothing. Light beside dark answers to edges, ' +
+              'a hue to colour. Several alike, or all grey, would say that the layer is larger than it needs to be.'
+            : 'red adds, blue takes away, near-white does nothing. Pairs of red beside blue answer to edges, one colour alone to ' +
+              'brightness. Several alike, or all near-white, would say that the layer is larger than it needs to be.'),
       ),
     );
     for (const layer of layers) {
