@@ -77,7 +77,7 @@ export function folderName(text: string): string {
   return text;
 }
 
-/** Adds --device, --precision, --convolution, --seed, --out, --json, --limit and --data. */
+/** Adds --device, --precision, --convolution, --seed, --out, --json, --limit, --data and --verbose. */
 export function withSharedOptions(command: Command): Command {
   return command
     .option('--device <name>', 'auto, webgpu, wasm or reference', 'auto')
@@ -100,5 +100,9 @@ export function withSharedOptions(command: Command): Command {
     .option(
       '--data <dir>',
       'folder of an image data set: IDX files, pictures, .npz, CIFAR-10 (default: Fashion-MNIST, wherever it is)',
-    );
+    )
+    .addOption(verboseOption());
 }
+
+/** Read before commands are parsed, see relay.ts. */
+export const verboseOption = (): Option => new Option('--verbose', "keep the graphics driver's own warnings on stderr");
