@@ -107,6 +107,8 @@ export interface StudyDrawing {
   checkpoint(evaluated: EvaluatedCheckpoint, folder: DrawingFolder): Promise<void>;
   /** One image, enlarged. Gives the file. */
   example(set: ImageSet, index: number, folder: DrawingFolder): Promise<string>;
+  /** One image as a file of its own, named after its part and place. Gives the file. */
+  image(set: ImageSet, name: string, index: number, folder: DrawingFolder): Promise<string>;
   /** Gives the files of the filters and of every layer. */
   inside(
     view: NetworkView,

@@ -1,4 +1,6 @@
 /** What `./index.ts` offers, and what needs Node: run folders, the stages of a study, and the study itself. */
+
+export { type AuditOptions, auditStudy } from './audit.node.ts';
 export { type DataOptions, describeData, obtainData, obtainDataset } from './data.node.ts';
 export { type EvaluateOptions, evaluateCheckpoints } from './evaluate-checkpoints.node.ts';
 export { type EvaluationStudyOptions, evaluationStudy } from './evaluation.node.ts';

@@ -137,7 +137,7 @@ const SETTINGS: Readonly<Record<SettingsName, StudySettings>> = {
     judge: JUDGE_LIGHT,
     robustness: { limit: 2000, severities: [1, 3, 5] },
     tune: { trials: 12, budget: [2, 6], eta: 3, images: 4000, heldOut: 2000, widths: [8, 16, 32] },
-    audit: { folds: 3, epochs: 2, widths: [8, 16], hidden: 32 },
+    audit: { folds: 2, epochs: 2, widths: [8, 16], hidden: 32 },
   },
   full: {
     name: 'full',

@@ -7,7 +7,9 @@ import { relative } from 'node:path';
 import { DEFAULT_CORRUPTIONS } from '../data/corruption.ts';
 import type { Dataset, DatasetOptions } from '../data/index.node.ts';
 import { findPhotos, GARMENT_DIRECTORY } from '../data/photo-folder.node.ts';
+import type { ExploreResult } from '../explore/index.ts';
 import { RECIPES } from '../train/index.ts';
+import { auditStudy } from './audit.node.ts';
 import { type DataOptions, dataChecksum, dataStudy, obtainDataset } from './data.node.ts';
 import { evaluationStudy } from './evaluation.node.ts';
 import { explainStudy } from './explain.node.ts';
@@ -49,6 +51,7 @@ export interface StudyOptions {
 export const STAGE_FILES = {
   data: 'data.json',
   explore: 'explore.json',
+  audit: 'audit.json',
   'train-cnn': 'metrics.json',
   'train-mini-resnet': 'metrics.json',
   evaluate: 'evaluation.json',
@@ -104,6 +107,7 @@ export function studyStages(options: StudyOptions, session: Session, kind: Datas
   const stages = [
     dataStage(study),
     exploreStage(study),
+    auditStage(study),
     trainingStage(study, 'train-cnn', settings.cnn),
     trainingStage(study, 'train-mini-resnet', settings.miniResnet),
     evaluateStage(study),
@@ -135,6 +139,17 @@ function exploreStage({ options: { seed }, from, base, session, fitted }: Study)
   return stage('explore', { needs: ['data'], inputs }, async ({ out }) =>
     exploreStudy({ ...from, ...(await fitted()).settings.explore, seed, out }, session),
   );
+}
+
+function auditStage({ options: { seed }, from, base, session, fitted }: Study): Stage {
+  const about = {
+    needs: ['data', 'explore'],
+    inputs: async () => ({ ...base, ...(await fitted()).settings.audit, recipe: RECIPES.cnn }),
+  };
+  return stage('audit', about, async ({ out, outcomes }) => {
+    const explored = outcomes.get('explore')!.result as ExploreResult;
+    return auditStudy({ ...from, ...(await fitted()).settings.audit, explored, seed, out }, session);
+  });
 }
 
 function trainingStage(

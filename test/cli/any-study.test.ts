@@ -13,11 +13,12 @@ import { DeviceDataset } from '../../src/data/device-dataset.ts';
 import { openDataset } from '../../src/data/open-dataset.node.ts';
 import { openDevice } from '../../src/devices/open.ts';
 import { integratedGradients } from '../../src/explain/index.ts';
-import { parseNpy } from '../../src/interop/npy.ts';
+import { parseNpy, serializeNpy } from '../../src/interop/npy.ts';
 import { loadModel } from '../../src/train/checkpoint.node.ts';
 import { evaluateLogits, predictLogits } from '../../src/train/index.ts';
-import { putDataSets, putFile } from '../support/other-data.ts';
+import { barred, putDataSets, putFile } from '../support/other-data.ts';
 import { REPOSITORY } from '../support/shared.ts';
+import { zip } from '../support/zip.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'weft-any-study-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -51,13 +52,39 @@ const TINY = {
   explain: { methods: ['grad-cam', 'integrated-gradients'], background: 4, mistakes: 1 },
   judge: { images: 2, methods: ['grad-cam', 'random-map'], measures: ['deletion'], background: 4, training: 16 },
   robustness: { limit: 20, severities: [3] },
+  audit: { epochs: 3 },
   tune: { trials: 1, budget: [1], images: 32, heldOut: 16, widths: [4, 4] },
 };
 
 beforeAll(async () => {
   await putDataSets(scratch, 120);
   putFile(scratch, 'tiny.json', JSON.stringify(TINY));
+  putFaulty();
 });
+
+/** Bars in four classes, with a repetition, a leak into the test, a mirror image, a blank image and a wrong label. */
+function putFaulty(): void {
+  const [train, held] = [barred(120, [12, 12, 1], 4, 1), barred(40, [12, 12, 1], 4, 2)];
+  const image = (index: number) => train.images.subarray(144 * index, 144 * (index + 1));
+  train.images.set(image(1), 144 * 5);
+  held.images.set(image(2), 0);
+  train.images.set(
+    image(3).map((_, at) => image(3)[at - (at % 12) + 11 - (at % 12)]),
+    144 * 7,
+  );
+  train.images.fill(0, 144 * 10, 144 * 11);
+  train.labels[20] = 3;
+  putFile(
+    scratch,
+    'faulty.npz',
+    zip({
+      'x_train.npy': serializeNpy([120, 12, 12], train.images),
+      'y_train.npy': serializeNpy([120], train.labels),
+      'x_test.npy': serializeNpy([40, 12, 12], held.images),
+      'y_test.npy': serializeNpy([40], held.labels),
+    }),
+  );
+}
 
 const json = (...path: string[]) => JSON.parse(readFileSync(join(scratch, ...path), 'utf8'));
 
@@ -118,6 +145,32 @@ describe('weft run on data of any kind', () => {
     } finally {
       await device.destroy();
     }
+  });
+
+  test('what is wrong in the data is found and shown, with names and numbers as text', async () => {
+    const { code, stderr } = await weft(...RUN, '--data', 'faulty.npz', '--out', 'study/faulty');
+    expect(code, stderr).toBe(0);
+    const audit = json('study/faulty/audit/audit.json');
+    expect(audit).toMatchObject({
+      exact: { withinTrain: 1, withinTest: 0, testInTrain: 1 },
+      mirrored: 1,
+      blank: 1,
+      trainImages: 120,
+    });
+    const names = (sheet: string) =>
+      audit.sheets[sheet].map(({ images }: { images: { split: string; index: number }[] }) =>
+        images.map(({ split, index }) => `${split} ${index}`),
+      );
+    expect(names('exact')).toEqual([
+      ['train 1', 'train 5'],
+      ['train 2', 'test 0'],
+    ]);
+    expect(names('mirrored')).toEqual([['train 3', 'train 7']]);
+    expect(names('blank')).toEqual([['train 10']]);
+    expect(names('neighbours').map(([first]: string[]) => first)).toContain('train 20');
+    const page = readFileSync(join(scratch, 'study/faulty/report.html'), 'utf8');
+    expect(page).toMatch(/<th scope="row">train 20<\/th><td><img [^>]*><br><small>train 20: 3<\/small><\/td>/);
+    expect(page).toContain('<th scope="col">nearest</th>');
   });
 
   test('run again with a title, only the page is new', async () => {

@@ -3,6 +3,7 @@ import type { ExploreResult } from '../../explore/index.ts';
 import { buildModel, type ModelSpec, type ModelSummary, modelForImages } from '../../nn/index.ts';
 import { recipeOn } from '../../study/fit-to-data.ts';
 import type {
+  AuditResult,
   DataResult,
   EvaluationResult,
   ExplainResult,
@@ -14,6 +15,7 @@ import type {
 } from '../../study/results.ts';
 import type { StudySettings } from '../../study/settings.ts';
 import type { Section } from '../html.ts';
+import { auditSection } from './audit.ts';
 import type { FigureSource } from './chapter.ts';
 import { dataSection } from './data.ts';
 import { calibrationSection, evaluationSection, mistakesSection } from './evaluation.ts';
@@ -61,6 +63,7 @@ function chapter<T>(
 export const CHAPTERS: readonly Chapter[] = [
   chapter<DataResult>('data', 'Data', dataSection),
   chapter<ExploreResult>('explore', 'Exploration', exploreSection),
+  chapter<AuditResult>('audit', 'What is wrong in the data', auditSection),
   { title: 'Training', stages: ['train-cnn', 'train-mini-resnet'], sections: trainingChapter },
   chapter<EvaluationResult>('evaluate', 'Evaluation', (result, read) => [
     evaluationSection(result, read),

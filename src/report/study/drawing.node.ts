@@ -30,6 +30,9 @@ export const studyDrawing: StudyDrawing = {
   async example(set, index, folder) {
     return folder.figure('example.png', encodePng(enlarge(pictureOf(set, index), 4)));
   },
+  async image(set, name, index, folder) {
+    return folder.figure(`${name}-${index}.png`, encodePng(pictureOf(set, index)));
+  },
   inside: drawInside,
   async tuning(result, folder) {
     await keepCharts(tuningFigures(result), folder);
