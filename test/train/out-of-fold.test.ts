@@ -43,7 +43,7 @@ test('a wrong label is doubted, and rows are probabilities', async () => {
   expect(topKAccuracy(probabilities, set.labels, 1)).toBeGreaterThan(0.9);
   expect(doubtfulLabels(probabilities, set.labels)[0]).toMatchObject({ index: 17, likely: right });
   await expect(outOfFoldProbabilities(images, set.labels, { ...options, folds: 1 })).rejects.toThrow(
-    /out of fold: folds must be a whole number from 2 to 200, not 1/,
+    /out of fold: folds must be a whole number of at least 2 and at most 200, not 1/,
   );
   images.dispose();
 });
