@@ -121,7 +121,7 @@ async function outOfFold(
     return {
       doubts: doubtfulLabels(probabilities, train.labels),
       accuracy,
-      parameters: buildModel(model).parameterCount,
+      parameters: buildModel(model).summary([train.height, train.width, train.channels]).parameters,
     };
   } finally {
     images.dispose();
