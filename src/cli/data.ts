@@ -1,17 +1,17 @@
 /** `weft data`: find, verify and describe Fashion-MNIST; `weft data describe DIR`: what any data set is. */
 import { Command } from 'commander';
-import { CLASS_NAMES, describeDataset, descriptionLines, imageTable, openDataset } from '../data/index.node.ts';
+import { describeDataset, descriptionLines, imageTable, openDataset } from '../data/index.node.ts';
 import { plainJson } from '../devices/plain-text.ts';
-import { describeData, obtainData } from '../study/index.node.ts';
+import { describeData, obtainDataset } from '../study/index.node.ts';
 import { checkNewFile, writeFileAtomically } from '../train/atomic-file.node.ts';
 import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { type SharedOptions, withSharedOptions } from './options.ts';
 import { ProgressLine } from './progress.ts';
 
 export const dataCommand = withSharedOptions(new Command('data'))
-  .description('find (or download) Fashion-MNIST, verify it and describe it')
+  .description('find (or download) Fashion-MNIST, or read the data set of --data, verify it and describe it')
   .action(async (options: SharedOptions) => {
-    const result = describeData(await obtainData(options, new ProgressLine()));
+    const result = describeData(await obtainDataset(options, new ProgressLine()));
     if (options.json) {
       console.log(JSON.stringify(result));
       return;
@@ -24,7 +24,7 @@ export const dataCommand = withSharedOptions(new Command('data'))
       console.log(
         `${name}: ${set.images} images of ${set.size.join(' x ')}; pixels in [0, 1]: mean ${mean.toFixed(4)}, sd ${std.toFixed(4)}`,
       );
-      console.log(`  ${CLASS_NAMES.map((label, i) => `${label} ${set.perClass[i]}`).join(', ')}`);
+      console.log(`  ${result.classes.map((label, i) => `${label} ${set.perClass[i]}`).join(', ')}`);
     }
   });
 

@@ -5,13 +5,14 @@ import { writeChapterPage } from '../report/study/chapter-page.node.ts';
 import { exploreSection } from '../report/study/explore.ts';
 import { formatDuration, formatPercent } from '../study/format.ts';
 import { type ExploreOptions, exploreStudy, type Session } from '../study/index.node.ts';
-import { EXPLORE_DEFAULTS } from '../study/profiles.ts';
+import { EXPLORE_DEFAULTS } from '../study/settings.ts';
+import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { unlessInterrupted, withSession } from './session.ts';
 
 const DEFAULT_OUT = 'runs/explore';
 
-export const exploreCommand = withSharedOptions(new Command('explore'))
+export const exploreCommand = withDataFlags(withSharedOptions(new Command('explore')))
   .description('look at the data before training: counts, duplicates, PCA, t-SNE, overlap of classes, doubtful labels')
   .option('--components <n>', 'principal components to keep', wholeNumber(2), EXPLORE_DEFAULTS.components)
   .option('--map-images <n>', 'training images on the map', wholeNumber(30), EXPLORE_DEFAULTS.mapImages)
@@ -23,11 +24,11 @@ export const exploreCommand = withSharedOptions(new Command('explore'))
     EXPLORE_DEFAULTS.exaggerationSteps,
   )
   .option('--steps <n>', 'steps of t-SNE after them', wholeNumber(0), EXPLORE_DEFAULTS.steps)
-  .action(async (options: Omit<ExploreOptions, 'out'> & SharedOptions) => {
+  .action(async (options: Omit<ExploreOptions, 'out'> & SharedOptions & DataFlags) => {
     const out = options.out ?? DEFAULT_OUT;
     const work = async (session: Session) => {
-      const result = await exploreStudy({ ...options, out }, session);
-      const title = 'Fashion-MNIST before training';
+      const result = await exploreStudy({ ...options, reading: datasetOptionsOf(options), out }, session);
+      const title = result.dataKind === 'other' ? 'The data before training' : 'Fashion-MNIST before training';
       const page = await writeChapterPage(out, title, result.sampleData, read => exploreSection(result, read));
       return { result, page };
     };

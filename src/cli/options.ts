@@ -99,7 +99,7 @@ export function withSharedOptions(command: Command): Command {
     .option('--limit <n>', 'use only this many images, for a quick look', wholeNumber(1))
     .option(
       '--data <dir>',
-      'folder with the data: the four Fashion-MNIST files; train and evaluate take any image data set',
+      'folder of an image data set: IDX files, pictures, .npz, CIFAR-10 (default: Fashion-MNIST, wherever it is)',
     )
     .addOption(verboseOption());
 }

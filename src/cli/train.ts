@@ -4,7 +4,8 @@ import { Command } from 'commander';
 import { type Dataset, parseImageIndices } from '../data/index.node.ts';
 import { UsageError } from '../devices/errors.ts';
 import { type OpenOptions, openOptionsLike } from '../devices/open.ts';
-import { buildModel, type ModelSpec, modelForImages } from '../nn/index.ts';
+import { buildModel, type ModelSpec } from '../nn/index.ts';
+import { modelOn, recipeOn } from '../study/fit-to-data.ts';
 import { formatDuration, formatPercent } from '../study/format.ts';
 import { obtainDataset, type Progress, Run, RunFolder, type RunResult, type Session } from '../study/index.node.ts';
 import { readCheckpointInfo } from '../train/checkpoint.node.ts';
@@ -87,25 +88,16 @@ async function summaryOf(spec: ModelSpec, options: TrainOptions) {
   return buildModel(options.from === undefined ? modelOn(spec, data) : spec).summary([height, width, channels]);
 }
 
-/**
- * The model for the images and classes of a data set.
- * @throws UsageError for a single class, and for images too small for the model
- */
-function modelOn(spec: ModelSpec, { kind, train, classNames, mean, std, provenance }: Dataset): ModelSpec {
-  if (kind === 'fashion-mnist') return spec;
-  const classes = classNames.length;
-  if (classes < 2) throw new UsageError(`${provenance.path} has one class; there is nothing to tell apart.`);
-  return modelForImages(spec, { imageShape: [train.height, train.width, train.channels], classes, mean, std });
-}
-
 /** Whether a mirrored image still shows the same is known of garments; other images are mirrored only when told to. */
-function recipeOn(recipe: Recipe, { kind }: Dataset, { flip }: RecipeOptions, progress: Progress): Recipe {
-  const { augmentation } = recipe;
-  if (kind === 'fashion-mnist' || flip !== undefined || !augmentation || augmentation.flip === 'none') return recipe;
-  progress.note(
-    'Images are not mirrored (--flip none), as only those of Fashion-MNIST are by default; --flip random mirrors them.',
-  );
-  return { ...recipe, augmentation: { ...augmentation, flip: 'none' } };
+function ownRecipe(recipe: Recipe, data: Dataset, { flip }: RecipeOptions, progress: Progress): Recipe {
+  if (flip !== undefined) return recipe;
+  const own = recipeOn(recipe, data);
+  if (own !== recipe) {
+    progress.note(
+      'Images are not mirrored (--flip none), as only those of Fashion-MNIST are by default; --flip random mirrors them.',
+    );
+  }
+  return own;
 }
 
 /**
@@ -146,7 +138,7 @@ async function train(model: ModelSpec, options: TrainOptions): Promise<RunResult
     if (options.resume && !resume) session.progress.note(`There is no checkpoint in ${out} yet; the run begins.`);
     const loop = { checkpointEvery, capture };
     const fitting = from === undefined ? modelOn(model, data) : model;
-    const own = recipeOn(recipe, data, options, session.progress);
+    const own = ownRecipe(recipe, data, options, session.progress);
     const drop = dropList && {
       indices: parseImageIndices(dropList.text, dropList.source, data.train.count),
       source: dropList.source,

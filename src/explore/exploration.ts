@@ -3,7 +3,8 @@
  * overlap and labels, a map. The result is plain JSON and holds all that a report needs besides pictures of the images.
  */
 import { stratifiedSplit } from '../data/batches.ts';
-import { CLASS_NAMES, type FashionMnist } from '../data/fashion-mnist.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { CLASS_NAMES } from '../data/fashion-mnist.ts';
 import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
 import { giveWay } from '../devices/event-loop.ts';
@@ -76,6 +77,8 @@ export interface ExploreResult {
   readonly seed: number;
   readonly device: string;
   readonly sampleData: boolean;
+  /** Absent for Fashion-MNIST. */
+  readonly dataKind?: 'other';
   readonly cleaning: CleaningReport;
   /** The most alike pairs only; the counts are of all. */
   readonly nearDuplicates: NearDuplicates;
@@ -96,13 +99,13 @@ export interface ExploreResult {
  * @throws UsageError for too few images; the signal's reason when aborted
  */
 export async function exploreImages(
-  data: Pick<FashionMnist, 'train' | 'test' | 'isSample'>,
+  data: Pick<Dataset, 'train' | 'test' | 'isSample'> & Partial<Pick<Dataset, 'kind' | 'classNames'>>,
   options: ExplorationOptions,
 ): Promise<{ result: ExploreResult; pca: Pca }> {
   const { device, seed = 0, signal, onProgress = () => {} } = options;
   const { mapImages = 2500, nearThreshold = 0.03 } = options;
   const { train, test } = data;
-  const classNames = CLASS_NAMES;
+  const { classNames = CLASS_NAMES, kind } = data;
   const classes = classNames.length;
   if (train.count < 4 * TRUST_NEIGHBOURS) {
     throw new UsageError(`explore: ${train.count} training images are too few; it takes ${4 * TRUST_NEIGHBOURS}.`);
@@ -155,6 +158,7 @@ export async function exploreImages(
     seed,
     device: device.info.description,
     sampleData: data.isSample,
+    ...(kind === 'other' && { dataKind: kind }),
     cleaning: {
       ...cleaning,
       duplicates: { ...cleaning.duplicates, groups: cleaning.duplicates.groups.slice(0, MOST_LISTED) },

@@ -2,6 +2,7 @@
 export * from './affinities.ts';
 export * from './cleaning.ts';
 export * from './exploration.ts';
+export * from './mirrored.ts';
 export * from './near-duplicates.ts';
 export * from './neighbours.ts';
 export * from './overlap.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { type ExplorationOptions, type ExploreResult, exploreImages } from '../explore/index.ts';
 import { ensureWritable, writeJsonAtomically } from '../train/atomic-file.node.ts';
-import { type DataOptions, obtainData } from './data.node.ts';
+import { type DataOptions, obtainDataset } from './data.node.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
 import { Interrupted, type Session } from './session.ts';
 
@@ -18,7 +18,7 @@ export interface ExploreOptions
  */
 export async function exploreStudy(options: ExploreOptions, session: Session): Promise<ExploreResult> {
   const { device, progress, signal, drawing } = session;
-  const data = await obtainData(options, progress);
+  const data = await obtainDataset(options, progress, signal);
   await ensureWritable(options.out);
   const { result, pca } = await exploreImages(data, {
     ...options,

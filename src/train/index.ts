@@ -13,6 +13,7 @@ export type { CheckpointEvent, EpochRecord, FitOptions, FitProgress, History } f
 export * from './health.ts';
 export * from './kernel-tuner.ts';
 export * from './metrics.ts';
+export * from './out-of-fold.ts';
 export * from './photos.ts';
 export * from './profile.ts';
 export * from './ranks.ts';

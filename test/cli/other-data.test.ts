@@ -3,28 +3,24 @@
  * big class beside a small one, JPEGs of mixed sizes. The numbers are those of the library on the same arrays.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { recipeOf } from '../../src/cli/training-options.ts';
 import { DeviceDataset } from '../../src/data/device-dataset.ts';
-import type { ImageSet } from '../../src/data/fashion-mnist.ts';
-import { serializeIdx } from '../../src/data/idx.ts';
 import { openDataset } from '../../src/data/open-dataset.node.ts';
 import { openDevice } from '../../src/devices/open.ts';
-import { serializeNpy } from '../../src/interop/npy.ts';
 import { modelForImages } from '../../src/nn/index.ts';
 import { Run, sessionOn } from '../../src/study/index.node.ts';
 import { loadModel, readCheckpointInfo } from '../../src/train/checkpoint.node.ts';
 import { predictLogits, RECIPES, softmaxRows } from '../../src/train/index.ts';
 import { parseCsv } from '../support/csv.ts';
-import { exchanged, randomSet } from '../support/image-sets.ts';
+import { putDataSets, putFile } from '../support/other-data.ts';
 import { REPOSITORY } from '../support/shared.ts';
-import { zip } from '../support/zip.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'weft-other-data-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -49,61 +45,9 @@ function weft(...args: string[]): Promise<Outcome> {
   return new Promise(resolve => child.on('close', code => resolve({ code, stdout, stderr })));
 }
 
-/** Noise with a bright bar, whose place tells the class. */
-function barred(count: number, shape: readonly [number, number, number], classes: number, seed: number): ImageSet {
-  const set = randomSet(count, shape, classes, seed);
-  const [height, width, channels] = shape;
-  const pixels = height * width * channels;
-  set.images.forEach((value, i) => {
-    const x = Math.floor((i % (width * channels)) / channels);
-    const label = set.labels[Math.floor(i / pixels)];
-    set.images[i] = Math.floor((x * classes) / width) === label ? 200 + (value >> 3) : value >> 2;
-  });
-  return set;
-}
+const put = (name: string, bytes: Uint8Array): void => putFile(scratch, name, bytes);
 
-function put(name: string, bytes: Uint8Array): void {
-  mkdirSync(dirname(join(scratch, name)), { recursive: true });
-  writeFileSync(join(scratch, name), bytes);
-}
-
-function putIdx(folder: string, prefix: string, parts: Readonly<Record<string, ImageSet>>): void {
-  for (const [part, { images, labels, count, height, width }] of Object.entries(parts)) {
-    put(`${folder}/${prefix}${part}-images-idx3-ubyte`, serializeIdx([count, height, width], images));
-    put(`${folder}/${prefix}${part}-labels-idx1-ubyte`, serializeIdx([count], labels));
-  }
-}
-
-beforeAll(async () => {
-  putIdx('digits', '', { train: barred(320, [28, 28, 1], 10, 1), t10k: barred(100, [28, 28, 1], 10, 2) });
-  const turned = (set: ImageSet): ImageSet => ({ ...set, images: exchanged(set) });
-  putIdx('letters', 'emnist-balanced-', {
-    train: turned(barred(188, [28, 28, 1], 47, 1)),
-    test: turned(barred(94, [28, 28, 1], 47, 2)),
-  });
-  const uneven = (set: ImageSet): ImageSet => ({ ...set, labels: set.labels.map(label => Number(label === 0)) });
-  putIdx('uneven', '', {
-    train: uneven(barred(110, [64, 64, 1], 11, 1)),
-    t10k: uneven(barred(44, [64, 64, 1], 11, 2)),
-  });
-  const [colour, held] = [barred(96, [32, 32, 3], 4, 1), barred(40, [32, 32, 3], 4, 2)];
-  const arrays = {
-    'x_train.npy': serializeNpy([96, 32, 32, 3], colour.images),
-    'y_train.npy': serializeNpy([96], colour.labels),
-    'x_test.npy': serializeNpy([40, 32, 32, 3], held.images),
-    'y_test.npy': serializeNpy([40], held.labels),
-  };
-  put('colour/data.npz', zip(arrays));
-  for (let i = 0; i < 40; i++) {
-    const [height, width] = [30 + (i % 3), 28 + (i % 5)];
-    const { images } = barred(2, [height, width, 3], 2, i);
-    const pixels = images.subarray((i % 2) * height * width * 3, ((i % 2) + 1) * height * width * 3);
-    const jpeg = await sharp(pixels, { raw: { width, height, channels: 3 } })
-      .jpeg()
-      .toBuffer();
-    put(`photos/${i % 2 === 0 ? 'left' : 'right'}/${i}.jpg`, jpeg);
-  }
-});
+beforeAll(() => putDataSets(scratch));
 
 const COMMON = ['--device', 'wasm', '--seed', '0', '--json', '--batch-size', '16', '--epochs', '1'];
 const TINY = ['--widths', '2,4', '--hidden', '8'];
@@ -386,14 +330,36 @@ describe('what does not fit is refused in one sentence', () => {
       /^weft: pretrained:cnn was trained on Fashion-MNIST; it cannot be used on /m,
     ],
     [
-      'to explain what is not Fashion-MNIST',
-      ['explain', '--checkpoint', digits, '--images', 'test:0', '--out', 'explained'],
-      /was trained on images of \[28, 28, 1\] in 10 classes \(.*\); this works with checkpoints of Fashion-MNIST\.$/m,
+      'to explain images of other data than the checkpoint knows',
+      ['explain', '--checkpoint', digits, '--data', 'letters', '--images', 'test:0', '--out', 'explained'],
+      /was trained on images of \[28, 28, 1\] in 10 classes \(.*\); it cannot be used on images of \[28, 28, 1\] in 47 classes/m,
     ],
     [
-      'to explore what is not Fashion-MNIST',
-      ['explore', '--data', 'digits', '--out', 'explored'],
-      /^weft: digits is not Fashion-MNIST; other data sets are for weft train, weft evaluate and weft data describe\.$/m,
+      'to judge explanations on other data',
+      ['judge', '--checkpoint', 'pretrained:cnn', '--data', 'digits', '--images', 'test:0', '--out', 'judged'],
+      /^weft: pretrained:cnn was trained on Fashion-MNIST; it cannot be used on /m,
+    ],
+    [
+      'to corrupt images of other data',
+      ['robustness', '--checkpoint', digits, '--data', 'letters', '--out', 'corrupted'],
+      /in 10 classes \(.*\); it cannot be used on images of \[28, 28, 1\] in 47 classes/m,
+    ],
+    [
+      'to explain a class that the data has not',
+      [
+        'explain',
+        '--checkpoint',
+        digits,
+        '--data',
+        'digits',
+        '--images',
+        'test:0',
+        '--target',
+        'Coat',
+        '--out',
+        'coat',
+      ],
+      /^weft: explain: "Coat" is no class; use predicted, true, both, a class number, or one of 0, 1, /m,
     ],
     [
       'images too small for the strides',
