@@ -53,7 +53,10 @@ export interface RunResult {
   readonly model: string;
   readonly seed: number;
   readonly sampleData: boolean;
+  /** Images that were trained on. */
   readonly trainImages: number;
+  /** Training images that were to be left out (`--drop`), those held out among them included; absent for none. */
+  readonly droppedImages?: number;
   readonly validationImages: number;
   readonly testImages: number;
   readonly epochs: number;
