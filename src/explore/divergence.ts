@@ -27,9 +27,8 @@ import type { Points } from './points.ts';
 const ROWS = 512;
 const COLUMNS = 2048;
 const MOST_FITS = 30;
-/** Of each entropy, in nats, and of all on average: the divergence is off by a fraction of that. */
+/** Of the entropies, in nats: of each, and of all on average. The divergence is off by about as much. */
 const TOLERANCE = 1e-5;
-const MEAN_TOLERANCE = 1e-4;
 
 export interface DivergenceOptions {
   readonly device: Device;
@@ -129,7 +128,7 @@ async function fitGaussians(
       nextBetas[i] = next;
     }
     // The constants belong to the betas that the sums were made with.
-    if (!isMoving || off < MEAN_TOLERANCE) break;
+    if (!isMoving || off < TOLERANCE) break;
     betas.set(nextBetas);
   }
   return { betas, constants };
