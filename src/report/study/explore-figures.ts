@@ -121,7 +121,7 @@ export function explorePictures(
       map.points.flat(),
       map.indices.map(index => image('train', index)),
       // Every square of a large map has an image, and a page has to hold them all.
-      { across: map.images > 5000 ? 22 : 40 },
+      { across: map.images > 5000 ? 18 : 40 },
     ),
   };
   const candidates = labelCandidates.foremost.slice(0, SHOWN_CANDIDATES);
