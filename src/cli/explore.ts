@@ -7,7 +7,7 @@ import { formatDuration, formatPercent } from '../study/format.ts';
 import { type ExploreOptions, exploreStudy, type Session } from '../study/index.node.ts';
 import { EXPLORE_DEFAULTS } from '../study/settings.ts';
 import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
-import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
+import { allOr, numberBetween, type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { unlessInterrupted, withSession } from './session.ts';
 
 const DEFAULT_OUT = 'runs/explore';
@@ -15,7 +15,7 @@ const DEFAULT_OUT = 'runs/explore';
 export const exploreCommand = withDataFlags(withSharedOptions(new Command('explore')))
   .description('look at the data before training: counts, duplicates, PCA, t-SNE, overlap of classes, doubtful labels')
   .option('--components <n>', 'principal components to keep', wholeNumber(2), EXPLORE_DEFAULTS.components)
-  .option('--map-images <n>', 'training images on the map', wholeNumber(30), EXPLORE_DEFAULTS.mapImages)
+  .option('--map-images <n|all>', 'training images on the map', allOr(wholeNumber(30)), EXPLORE_DEFAULTS.mapImages)
   .option('--neighbour-images <n>', 'training images to compare with each other (default: all)', wholeNumber(30))
   .option(
     '--exaggeration-steps <n>',
@@ -24,6 +24,13 @@ export const exploreCommand = withDataFlags(withSharedOptions(new Command('explo
     EXPLORE_DEFAULTS.exaggerationSteps,
   )
   .option('--steps <n>', 'steps of t-SNE after them', wholeNumber(0), EXPLORE_DEFAULTS.steps)
+  .option(
+    '--perplexity <x>',
+    'effective number of neighbours of an image in t-SNE (default: 30)',
+    numberBetween(1, 1e4),
+  )
+  .option('--late-exaggeration <x>', 'how much stronger attraction is after the first steps', numberBetween(1, 100))
+  .option('--learning-rate <x>', 'of t-SNE (default: images / exaggeration)', numberBetween(Number.MIN_VALUE, 1e9))
   .action(async (options: Omit<ExploreOptions, 'out'> & SharedOptions & DataFlags) => {
     const out = options.out ?? DEFAULT_OUT;
     const work = async (session: Session) => {
@@ -55,7 +62,8 @@ function print(result: ExploreResult, page: string): void {
   );
   console.log(
     `Map of ${map.images} images: divergence ${map.kl.toFixed(3)}, trustworthiness ${map.trustworthiness.value.toFixed(4)}, ` +
-      `recall ${formatPercent(map.recall.value)}, right by ${map.onMap.k} neighbours ${formatPercent(map.onMap.accuracy)}`,
+      `recall ${formatPercent(map.recall.value)}, right by ${map.onMap.k} neighbours ${formatPercent(map.onMap.accuracy)}; ` +
+      `of ${map.placed.images} test images placed on it ${formatPercent(map.placed.accuracy)}`,
   );
   console.log(
     `Right by ${overlap.k} neighbours among all components: ${formatPercent(overlap.accuracy)}; most confused:`,

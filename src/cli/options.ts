@@ -27,6 +27,11 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (tex
   };
 }
 
+/** The word `all`, or what `parse` takes. */
+export function allOr(parse: (text: string) => number): (text: string) => number | 'all' {
+  return text => (text === 'all' ? 'all' : parse(text));
+}
+
 export function numberBetween(least: number, most: number): (text: string) => number {
   return text => {
     const value = Number(text);

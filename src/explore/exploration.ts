@@ -9,17 +9,13 @@ import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
 import { giveWay } from '../devices/event-loop.ts';
 import { type CleaningReport, cleaningReport } from './cleaning.ts';
+import { type DrawnMap, drawMap, type MapReport, perplexityOf, TRUST_NEIGHBOURS, VOTERS } from './map-report.ts';
 import { type NearDuplicates, nearDuplicates } from './near-duplicates.ts';
-import { nearestNeighbours } from './neighbours.ts';
+import { fewerNeighbours, type Neighbours, nearestNeighbours } from './neighbours.ts';
 import { type ClassOverlap, classOverlap, type LabelCandidate, labelCandidates } from './overlap.ts';
 import { fitPca, type Pca, transformPca } from './pca.ts';
 import { type Points, pixelsOf, selectPoints } from './points.ts';
-import { neighbourRecall, trustworthiness } from './quality.ts';
-import { tsne } from './tsne.ts';
 
-/** Neighbours that vote on a class; those by which a map's trustworthiness is judged. */
-const VOTERS = 10;
-const TRUST_NEIGHBOURS = 12;
 const MOST_LISTED = 100;
 
 export interface ExplorationOptions {
@@ -27,13 +23,16 @@ export interface ExplorationOptions {
   readonly seed?: number;
   /** Principal components to keep; the map and the neighbours see no more than these. */
   readonly components?: number;
-  /** Training images on the map. */
-  readonly mapImages?: number;
+  /** Training images on the map; default 2,500. */
+  readonly mapImages?: number | 'all';
   /** Training images that are compared with each other; default all. */
   readonly neighbourImages?: number;
-  /** Steps of t-SNE with exaggerated attraction, and after. */
+  /** Settings of t-SNE; see TsneOptions. */
+  readonly perplexity?: number;
   readonly exaggerationSteps?: number;
   readonly steps?: number;
+  readonly lateExaggeration?: number;
+  readonly learningRate?: number;
   /** Root of the mean squared pixel difference, in [0, 1], up to which two images are nearly the same. */
   readonly nearThreshold?: number;
   readonly signal?: AbortSignal;
@@ -47,29 +46,6 @@ export interface Variances {
   readonly totalVariance: number;
   readonly explainedVariance: readonly number[];
   readonly explainedVarianceRatio: readonly number[];
-}
-
-export interface MapReport {
-  readonly images: number;
-  /** Places of the images in the training set, and their labels. */
-  readonly indices: readonly number[];
-  readonly labels: readonly number[];
-  /** Coordinates on the map, and on the first two principal components. */
-  readonly points: readonly (readonly [number, number])[];
-  readonly principal: readonly (readonly [number, number])[];
-  readonly perplexity: number;
-  readonly steps: number;
-  /** Kullback-Leibler divergence in nats, at the end and on the way. */
-  readonly kl: number;
-  readonly history: readonly { readonly step: number; readonly kl: number }[];
-  readonly trustworthiness: { readonly k: number; readonly value: number };
-  /** The same for the first two principal components, as a yardstick. */
-  readonly principalTrustworthiness: number;
-  /** Share of the nearest neighbours among the components that are nearest neighbours on the map. */
-  readonly recall: { readonly k: number; readonly value: number };
-  /** Overlap of these images' classes among the components, and on the map. */
-  readonly inComponents: ClassOverlap;
-  readonly onMap: ClassOverlap;
 }
 
 export interface ExploreResult {
@@ -95,15 +71,14 @@ export interface ExploreResult {
 /**
  * Explores a training set (and how the test set stands to it).
  *
- * @returns the result, and the components, which a report shows as pictures
+ * @returns the result, the components, which a report shows as pictures, and the map with all its digits
  * @throws UsageError for too few images; the signal's reason when aborted
  */
 export async function exploreImages(
   data: Pick<Dataset, 'train' | 'test' | 'isSample'> & Partial<Pick<Dataset, 'kind' | 'classNames'>>,
   options: ExplorationOptions,
-): Promise<{ result: ExploreResult; pca: Pca }> {
-  const { device, seed = 0, signal, onProgress = () => {} } = options;
-  const { mapImages = 2500, nearThreshold = 0.03 } = options;
+): Promise<{ result: ExploreResult; pca: Pca; map: DrawnMap }> {
+  const { device, seed = 0, signal, onProgress = () => {}, mapImages = 2500 } = options;
   const { train, test } = data;
   const { classNames = CLASS_NAMES, kind } = data;
   const classes = classNames.length;
@@ -126,33 +101,30 @@ export async function exploreImages(
     test: await transformPca(pca, pixelsOf(test), device),
   }));
 
-  const compared = chosen(train.labels, options.neighbourImages ?? train.count, seed);
-  const own = selectPoints(scores.train, compared);
-  const ownLabels = pick(train.labels, compared);
-  const search = percentOf(onProgress, 'neighbours');
-  const neighbours = await timed('neighbours', 'neighbours', async () => ({
-    train: await nearestNeighbours(own, VOTERS, { device, signal, onProgress: share => search(share, 1) }),
-    test: await nearestNeighbours(scores.test, 1, { device, signal, among: own }),
-  }));
-  const near = await timed('near duplicates', 'near duplicates', () =>
-    nearDuplicates(
-      { train, test },
-      [
-        { split: 'train', neighbours: neighbours.train, indices: compared, among: compared },
-        { split: 'test', neighbours: neighbours.test, among: compared },
-      ],
-      nearThreshold,
+  const mapped = chosen(train.labels, mapImages === 'all' ? train.count : mapImages, seed);
+  const perplexity = options.perplexity ?? perplexityOf(mapped.length);
+  const compared = await compareImages(
+    { train, test, classes, scores, compared: chosen(train.labels, options.neighbourImages ?? train.count, seed) },
+    // One search serves both where both are about all images.
+    mapped.length === train.count ? Math.min(train.count - 1, Math.ceil(3 * perplexity)) : VOTERS,
+    options,
+    timed,
+  );
+
+  const isWhole = mapped.length === train.count && compared.neighbours.count === train.count;
+  const map = await timed('map', 't-SNE', () =>
+    drawMap(
+      {
+        indices: mapped,
+        labels: pick(train.labels, mapped),
+        points: selectPoints(scores.train, mapped),
+        neighbours: isWhole ? compared.neighbours : undefined,
+        test: { points: scores.test, labels: test.labels },
+        classes,
+      },
+      { ...options, perplexity },
     ),
   );
-  const overlap = classOverlap(neighbours.train, ownLabels, classes);
-  const candidates = labelCandidates(neighbours.train, ownLabels, classes);
-  const inTrainingSet = (candidate: LabelCandidate): LabelCandidate => ({
-    ...candidate,
-    index: compared[candidate.index],
-    neighbours: candidate.neighbours.map(neighbour => ({ ...neighbour, index: compared[neighbour.index] })),
-  });
-
-  const map = await timed('map', 't-SNE', () => mapOf(train.labels, classes, scores.train, mapImages, options));
   const result: ExploreResult = {
     classNames,
     seed,
@@ -163,26 +135,76 @@ export async function exploreImages(
       ...cleaning,
       duplicates: { ...cleaning.duplicates, groups: cleaning.duplicates.groups.slice(0, MOST_LISTED) },
     },
-    nearDuplicates: { ...near, pairs: near.pairs.slice(0, MOST_LISTED) },
+    nearDuplicates: compared.nearDuplicates,
     pca: {
       images: pca.samples,
       totalVariance: pca.totalVariance,
       explainedVariance: Array.from(pca.explainedVariance),
       explainedVarianceRatio: Array.from(pca.explainedVarianceRatio),
     },
-    overlap,
-    labelCandidates: { count: candidates.length, foremost: candidates.slice(0, MOST_LISTED).map(inTrainingSet) },
-    map,
+    overlap: compared.overlap,
+    labelCandidates: compared.labelCandidates,
+    map: map.report,
     seconds,
   };
-  return { result, pca };
+  return { result, pca, map };
+}
+
+type Timed = <T>(part: string, what: string, work: () => T | Promise<T>) => Promise<T>;
+
+/** What images are to be compared, and where they lie among the components. */
+interface Compared extends Pick<Dataset, 'train' | 'test'> {
+  readonly classes: number;
+  readonly scores: { readonly train: Points; readonly test: Points };
+  /** Places in the training set. */
+  readonly compared: Uint32Array;
+}
+
+/** Neighbours among the components, at least `k` of each image, and what they say of duplicates, classes and labels. */
+async function compareImages(
+  { train, test, classes, scores, compared }: Compared,
+  k: number,
+  { device, signal, onProgress = () => {}, nearThreshold = 0.03 }: ExplorationOptions,
+  timed: Timed,
+): Promise<Pick<ExploreResult, 'nearDuplicates' | 'overlap' | 'labelCandidates'> & { neighbours: Neighbours }> {
+  const own = selectPoints(scores.train, compared);
+  const search = percentOf(onProgress, 'neighbours');
+  const isWhole = compared.length === train.count;
+  const found = await timed('neighbours', 'neighbours', async () => ({
+    train: await nearestNeighbours(own, isWhole ? Math.max(VOTERS, k) : VOTERS, {
+      ...{ device, signal },
+      onProgress: share => search(share, 1),
+    }),
+    test: await nearestNeighbours(scores.test, 1, { device, signal, among: own }),
+  }));
+  const voters = fewerNeighbours(found.train, VOTERS);
+  const near = await timed('near duplicates', 'near duplicates', () =>
+    nearDuplicates(
+      { train, test },
+      [
+        { split: 'train', neighbours: voters, indices: compared, among: compared },
+        { split: 'test', neighbours: found.test, among: compared },
+      ],
+      nearThreshold,
+    ),
+  );
+  const labels = pick(train.labels, compared);
+  const candidates = labelCandidates(voters, labels, classes);
+  const inTrainingSet = (candidate: LabelCandidate): LabelCandidate => ({
+    ...candidate,
+    index: compared[candidate.index],
+    neighbours: candidate.neighbours.map(neighbour => ({ ...neighbour, index: compared[neighbour.index] })),
+  });
+  return {
+    nearDuplicates: { ...near, pairs: near.pairs.slice(0, MOST_LISTED) },
+    overlap: classOverlap(voters, labels, classes),
+    labelCandidates: { count: candidates.length, foremost: candidates.slice(0, MOST_LISTED).map(inTrainingSet) },
+    neighbours: found.train,
+  };
 }
 
 /** Runs one part of the work after the other, and notes the seconds that each took. */
-function timedInto(
-  seconds: Record<string, number>,
-  { signal, onProgress = () => {} }: ExplorationOptions,
-): <T>(part: string, what: string, work: () => T | Promise<T>) => Promise<T> {
+function timedInto(seconds: Record<string, number>, { signal, onProgress = () => {} }: ExplorationOptions): Timed {
   return async (part, what, work) => {
     await giveWay();
     signal?.throwIfAborted();
@@ -194,13 +216,13 @@ function timedInto(
   };
 }
 
-/** What can be said of the options before anything is computed. */
+/** What can be said of the options before anything is computed; t-SNE looks at its own. */
 function checkOptions(options: ExplorationOptions): void {
   const { components, mapImages, neighbourImages, exaggerationSteps, steps, nearThreshold } = options;
   for (const [what, value, least] of [
     ['components', components, 1],
     // Each point has as many neighbours as vote.
-    ['mapImages', mapImages, VOTERS + 1],
+    ['mapImages', mapImages === 'all' ? undefined : mapImages, VOTERS + 1],
     ['neighbourImages', neighbourImages, VOTERS + 1],
     ['exaggerationSteps', exaggerationSteps, 0],
     ['steps', steps, 0],
@@ -212,58 +234,6 @@ function checkOptions(options: ExplorationOptions): void {
     throw new UsageError(`explore: nearThreshold is a number of at least 0, not ${nearThreshold}.`);
 }
 
-async function mapOf(
-  labels: Uint8Array,
-  classes: number,
-  scores: Points,
-  mapImages: number,
-  { device, seed = 0, signal, onProgress = () => {}, exaggerationSteps, steps }: ExplorationOptions,
-): Promise<MapReport> {
-  const indices = chosen(labels, mapImages, seed);
-  const ownLabels = pick(labels, indices);
-  const points = selectPoints(scores, indices);
-  const { count } = points;
-  // 3 x perplexity neighbours must be there to be had.
-  const perplexity = Math.min(30, Math.floor((count - 1) / 3));
-  const { embedding, ...run } = await tsne(points, {
-    device,
-    perplexity,
-    exaggerationSteps,
-    steps,
-    seed,
-    signal,
-    onProgress: ({ step, steps: all, kl }) => onProgress(`t-SNE: step ${step} of ${all}, divergence ${kl.toFixed(3)}`),
-  });
-  signal?.throwIfAborted();
-  onProgress('judging the map');
-  const plane: Points = {
-    values: points.values.filter((_: number, at: number) => at % points.dimensions < 2) as Float64Array,
-    count,
-    dimensions: 2,
-  };
-  const [inComponents, onMap] = [
-    await nearestNeighbours(points, VOTERS, { device, signal }),
-    await nearestNeighbours(embedding, VOTERS, { device, signal }),
-  ];
-  const k = Math.min(TRUST_NEIGHBOURS, Math.floor((count - 1) / 2));
-  return {
-    images: count,
-    indices: Array.from(indices),
-    labels: Array.from(ownLabels),
-    points: pairsOf(embedding),
-    principal: pairsOf(plane),
-    perplexity: run.perplexity,
-    steps: run.exaggerationSteps + run.steps,
-    kl: run.kl,
-    history: run.history,
-    trustworthiness: { k, value: trustworthiness(points, embedding, k) },
-    principalTrustworthiness: trustworthiness(points, plane, k),
-    recall: { k: VOTERS, value: neighbourRecall(inComponents, onMap) },
-    inComponents: classOverlap(inComponents, ownLabels, classes),
-    onMap: classOverlap(onMap, ownLabels, classes),
-  };
-}
-
 /** Places of `wanted` images (or all there are), the classes in their proportions, ascending. */
 function chosen(labels: Uint8Array, wanted: number, seed: number): Uint32Array {
   if (wanted >= labels.length) return Uint32Array.from(labels.keys());
@@ -272,12 +242,6 @@ function chosen(labels: Uint8Array, wanted: number, seed: number): Uint32Array {
 
 function pick(labels: Uint8Array, indices: Uint32Array): Uint8Array {
   return Uint8Array.from(indices, index => labels[index]);
-}
-
-/** Coordinates with four digits after the point: a tenth of a thousandth of a map that is tens across. */
-function pairsOf({ values, count }: Points): [number, number][] {
-  const round = (value: number): number => Math.round(1e4 * value) / 1e4;
-  return Array.from({ length: count }, (_, i) => [round(values[2 * i]), round(values[2 * i + 1])]);
 }
 
 function percentOf(report: (what: string) => void, what: string): (done: number, all: number) => void {

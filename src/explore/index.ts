@@ -1,7 +1,11 @@
 /** A data set before training: cleaning, principal components, maps, and how far classes overlap. */
 export * from './affinities.ts';
+export * from './animation.ts';
 export * from './cleaning.ts';
+export { type DivergenceOptions, klDivergence } from './divergence.ts';
 export * from './exploration.ts';
+export { Forces, fasterRepulsion, type RepulsionMethod } from './forces.ts';
+export type { DrawnMap, MapReport } from './map-report.ts';
 export * from './mirrored.ts';
 export * from './near-duplicates.ts';
 export * from './neighbours.ts';
@@ -10,4 +14,5 @@ export * from './pca.ts';
 export { type Points, pixelsOf, selectPoints, squaredDistance } from './points.ts';
 export * from './quality.ts';
 export * from './symmetric-eigen.ts';
+export * from './transform-tsne.ts';
 export * from './tsne.ts';

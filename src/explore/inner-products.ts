@@ -21,12 +21,17 @@
  *
  *   D^2 (1 + 2 rho) >= p_u + p_v - 2 t - A.
  *
+ * A device computes the right side in float32: the lengths are rounded, added, and 2 t is taken off, three roundings of
+ * which the first two are at most 2 rho' of p_u + p_v, the last rho of the result. With lengths shrunk by 4 rho once more it
+ * gives at most D^2 (1 + 4 rho) + A (1 + rho).
+ *
  * The slack is relative to the squared lengths of the two points themselves: a few far outliers cost the others nothing, and
  * where a cluster lies far from the centre beside its own size, its pairs are measured instead of trusted.
  */
 import { matmul } from '../autograd/ops/matmul.ts';
 import type { Device } from '../devices/device.ts';
 import { tensor } from '../tensor/creation.ts';
+import { dispose } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Distances } from './distances.ts';
 import type { Points } from './points.ts';
@@ -48,6 +53,12 @@ export interface Tile {
   readonly start: number;
   readonly rows: Tensor;
   readonly shrunk: Float64Array;
+  /** The same on the device, shrunk as float32 wants them. */
+  readonly lengths: Tensor;
+}
+
+export function disposeTiles(tiles: readonly Tile[]): void {
+  for (const { rows, lengths } of tiles) dispose(rows, lengths);
 }
 
 /** Rows of points for the device, centred on the mean of the points that are searched. */
@@ -62,13 +73,13 @@ export class InnerProducts {
     this.#centre = centreOf(among, low, unit);
   }
 
-  tiles({ values, count, dimensions, scale = 1 }: Points, device: Device): Tile[] {
+  tiles({ values, count, dimensions, scale = 1 }: Points, device: Device, size = TILE): Tile[] {
     const centre = this.#centre;
     const inverse = 1 / this.#unit;
     const shrink = 1 - this.#slack - 5 * ROUNDOFF - (dimensions + 8) * 2 ** -51;
-    return Array.from({ length: Math.ceil(count / TILE) }, (_, tile) => {
-      const start = tile * TILE;
-      const length = Math.min(TILE, count - start);
+    return Array.from({ length: Math.ceil(count / size) }, (_, tile) => {
+      const start = tile * size;
+      const length = Math.min(size, count - start);
       const rows = new Float32Array(length * dimensions);
       const shrunk = new Float64Array(length);
       for (let row = 0, at = 0, from = start * dimensions; row < length; row++) {
@@ -80,7 +91,13 @@ export class InnerProducts {
         }
         shrunk[row] = square * shrink;
       }
-      return { start, rows: tensor(rows, [length, dimensions], { device }), shrunk };
+      const lengths = Float32Array.from(shrunk, square => square * (1 - 4 * ROUNDOFF));
+      return {
+        start,
+        rows: tensor(rows, [length, dimensions], { device }),
+        shrunk,
+        lengths: tensor(lengths, [length], { device }),
+      };
     });
   }
 
@@ -101,6 +118,11 @@ export class InnerProducts {
   limit(squared: number): number {
     const measured = squared * MAGNITUDE ** 2 * (1 + 3 * ROUNDOFF + (this.#dimensions + 4) * 2 ** -51);
     return measured + 6 * this.#dimensions * FLUSHED;
+  }
+
+  /** As `limit`, of what the device makes of `lengths` and products in float32. */
+  limitOnDevice(squared: number): number {
+    return this.limit(squared) * (1 + 4 * ROUNDOFF);
   }
 
   /** gamma */

@@ -1,21 +1,28 @@
 /**
  * Nearest neighbours, exactly, by looking at all pairs. The inner products, nearly all of the work, come from the device a
- * tile of 2,048 x 2,048 pairs at a time; within one set a tile serves both of its sides, so only half of them are computed:
- * 60,000 points take 1.8e9 products of vectors.
+ * tile at a time, and a kernel keeps of each row the candidates that could be nearest (`kernels/nearest`): 70,000 points
+ * take 4.9e9 products of vectors, of which the host sees some hundred for each point.
  *
  * |a - b|^2 = |a|^2 + |b|^2 - 2 a.b in float32 is no distance to go by: where points lie close together and far from the
- * origin, nothing of it is left. So it only says, by a bound that is proved (`inner-products.ts`), which pairs cannot matter;
- * the others are measured in float64 there and then. Of points that are spread out that is about k ln(n / k) of n pairs; of
- * tight clusters far apart it is all the pairs within a cluster. In up to four dimensions (a map) measuring costs no more than
- * asking the device, so all pairs are measured.
+ * origin, nothing of it is left. So it only says, by a bound that is proved (`inner-products.ts`), which pairs cannot matter.
+ * A few more candidates than neighbours are kept, those of the smallest bounds, and measured in float64. Where the last
+ * neighbour is nearer than the largest bound that was kept, no other pair can be nearer: proved. For the other points (tight
+ * clusters far apart, many equal points) every pair that the bound does not rule out is measured. In up to four dimensions
+ * (a map) points are sorted into cells of a grid instead, and measured from the nearest cells on (`grid.ts`).
  */
+
+import { matmul } from '../autograd/ops/matmul.ts';
 import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
 import { giveWay } from '../devices/event-loop.ts';
+import { keepNearest } from '../kernels/nearest/index.ts';
+import { tensor } from '../tensor/creation.ts';
 import { dispose } from '../tensor/lifetime.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { Distances } from './distances.ts';
-import { InnerProducts, MOST_PRODUCT_DIMENSIONS, type Tile } from './inner-products.ts';
-import type { Points } from './points.ts';
+import { Grid } from './grid.ts';
+import { disposeTiles, InnerProducts, MOST_PRODUCT_DIMENSIONS, type Tile } from './inner-products.ts';
+import { type Points, selectPoints } from './points.ts';
 import { Turns } from './turns.ts';
 
 export interface Neighbours {
@@ -36,7 +43,7 @@ export interface NeighbourOptions {
   readonly onProgress?: (share: number) => void;
 }
 
-const MOST_DIRECT_DIMENSIONS = 4;
+const MOST_GRID_DIMENSIONS = 4;
 
 /**
  * The k nearest neighbours of every point.
@@ -52,8 +59,8 @@ export async function nearestNeighbours(points: Points, k: number, options: Neig
     throw new UsageError(`neighbours: ${k} of each point are wanted, but there are ${others} others.`);
   }
   const nearest = new Nearest(distances, points.count, k);
-  const isMeasured = points.dimensions <= MOST_DIRECT_DIMENSIONS || points.dimensions >= MOST_PRODUCT_DIMENSIONS;
-  if (isMeasured) await measurePairs(distances, nearest, options);
+  if (points.dimensions <= MOST_GRID_DIMENSIONS) await searchGrid(distances, nearest, options);
+  else if (points.dimensions >= MOST_PRODUCT_DIMENSIONS) await measurePairs(distances, nearest, options);
   else await filterPairs(distances, nearest, options);
   return nearest.found();
 }
@@ -62,7 +69,7 @@ export async function nearestNeighbours(points: Points, k: number, options: Neig
 class Nearest {
   readonly #distances: Distances;
   readonly #count: number;
-  readonly #k: number;
+  readonly k: number;
   readonly #indices: Int32Array;
   readonly #squares: Float64Array;
   /** `[count]`: the square that a new neighbour must be below; 0 where nothing can be nearer. */
@@ -71,36 +78,70 @@ class Nearest {
   constructor(distances: Distances, count: number, k: number) {
     this.#distances = distances;
     this.#count = count;
-    this.#k = k;
+    this.k = k;
     this.#indices = new Int32Array(count * k).fill(-1);
     this.#squares = new Float64Array(count * k).fill(Number.POSITIVE_INFINITY);
     this.worst = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
   }
 
-  /**
-   * Offers a neighbour; says whether it is one of the nearest so far. Candidates must come in the order of their indices: of
-   * equal distances the first one stays ahead.
-   */
+  /** Offers a neighbour; says whether it is one of the nearest so far. Of equal distances the lower index is ahead. */
   offer(point: number, candidate: number, square: number): boolean {
-    if (!(square < this.worst[point])) return false;
+    if (!(square <= this.worst[point])) return false;
     const squares = this.#squares;
     const indices = this.#indices;
-    const first = point * this.#k;
-    let place = first + this.#k - 1;
-    for (; place > first && squares[place - 1] > square; place--) {
+    const first = point * this.k;
+    let place = first + this.k - 1;
+    if (square === squares[place] && candidate > indices[place]) return false;
+    for (; place > first && squares[place - 1] >= square; place--) {
+      if (squares[place - 1] === square && indices[place - 1] < candidate) break;
       squares[place] = squares[place - 1];
       indices[place] = indices[place - 1];
     }
     squares[place] = square;
     indices[place] = candidate;
-    this.worst[point] = squares[first + this.#k - 1];
+    this.worst[point] = squares[first + this.k - 1];
     return true;
+  }
+
+  /** Measures a candidate's distance and offers it. */
+  measure(point: number, candidate: number): boolean {
+    return this.offer(point, candidate, this.#distances.squared(point, candidate, this.worst[point]));
+  }
+
+  /** Forgets what was found for a point. */
+  forget(point: number): void {
+    this.#indices.fill(-1, point * this.k, (point + 1) * this.k);
+    this.#squares.fill(Number.POSITIVE_INFINITY, point * this.k, (point + 1) * this.k);
+    this.worst[point] = Number.POSITIVE_INFINITY;
   }
 
   found(): Neighbours {
     const distances = this.#squares.map(square => this.#distances.length(square));
-    return { indices: this.#indices, distances, count: this.#count, k: this.#k };
+    return { indices: this.#indices, distances, count: this.#count, k: this.k };
   }
+}
+
+async function searchGrid(distances: Distances, nearest: Nearest, options: NeighbourOptions): Promise<void> {
+  const { points, among } = distances;
+  const { worst } = nearest;
+  options.signal?.throwIfAborted();
+  const turns = new Turns(options.signal);
+  const grid = new Grid(distances);
+  for (let i = 0; i < points.count; i++) {
+    if (turns.isOver) {
+      options.onProgress?.(i / points.count);
+      await turns.give();
+    }
+    const own = among === points ? i : -1;
+    grid.visit(
+      i,
+      () => worst[i],
+      candidate => {
+        if (candidate !== own) nearest.measure(i, candidate);
+      },
+    );
+  }
+  options.onProgress?.(1);
 }
 
 async function measurePairs(distances: Distances, nearest: Nearest, options: NeighbourOptions): Promise<void> {
@@ -121,98 +162,123 @@ async function measurePairs(distances: Distances, nearest: Nearest, options: Nei
   options.onProgress?.(1);
 }
 
+/** Rows that the device looks at together: their products with a tile of columns stay in a cache. */
+const ROWS = 512;
+/** Candidates kept beyond the neighbours, at least. */
+const SPARE = 8;
+
 async function filterPairs(distances: Distances, nearest: Nearest, options: NeighbourOptions): Promise<void> {
   const { points, among } = distances;
   const { device, signal, onProgress } = options;
-  const isOneSet = among === points;
+  const turns = new Turns(signal);
   const products = new InnerProducts(distances);
-  const left = products.tiles(points, device);
-  const right = isOneSet ? left : products.tiles(among, device);
-  const total = isOneSet ? (left.length * (left.length + 1)) / 2 : left.length * right.length;
-  const filter = new Filter(distances, products, nearest, new Turns(signal));
-  let done = 0;
+  const others = among.count - (among === points ? 1 : 0);
+  const kept = Math.min(others, nearest.k + Math.max(SPARE, nearest.k >> 3));
+  const right = products.tiles(among, device);
+  const unproved: number[] = [];
   try {
-    for (const [index, a] of left.entries()) {
-      // Every point meets its candidates in the order of their indices, whichever side of a tile it is on.
-      for (const b of isOneSet ? right.slice(index) : right) {
+    for (let start = 0; start < points.count; start += ROWS) {
+      const rows = Array.from({ length: Math.min(ROWS, points.count - start) }, (_, i) => start + i);
+      const [left] = products.tiles(selectPoints(points, rows), device, ROWS);
+      const candidates = new Candidates(left, kept, device);
+      try {
         await giveWay();
-        signal?.throwIfAborted();
-        const dots = await products.of(a, b);
-        if (isOneSet) await filter.pairs(a, b, dots);
-        else await filter.rows(a, b, dots);
-        onProgress?.(++done / total);
+        for (const tile of right) {
+          candidates.meet(tile, among === points ? start : -1);
+          await device.pace(2);
+          signal?.throwIfAborted();
+        }
+        const { bounds, indices } = await candidates.found();
+        for (let i = 0; i < rows.length; i++) {
+          if (turns.isOver) await turns.give();
+          const own = indices.subarray(i * kept, (i + 1) * kept).sort();
+          for (const candidate of own) nearest.measure(rows[i], candidate);
+          const isProved = kept === others || products.limitOnDevice(nearest.worst[rows[i]]) < bounds[i * kept];
+          if (!isProved) unproved.push(rows[i]);
+        }
+      } finally {
+        candidates.dispose();
       }
+      onProgress?.((start + rows.length) / points.count);
     }
+    await measureUnproved(unproved, right, products, distances, nearest, options);
   } finally {
-    dispose(...left.map(({ rows }) => rows), ...(isOneSet ? [] : right.map(({ rows }) => rows)));
+    disposeTiles(right);
   }
 }
 
-/** Measures those pairs of a tile that could matter. */
-class Filter {
-  readonly #distances: Distances;
-  readonly #products: InnerProducts;
-  readonly #nearest: Nearest;
-  readonly #turns: Turns;
-  /** `[count]`: a pair whose bound is above is farther away than the worst of the point's nearest. */
-  readonly #limits: Float64Array;
+/** What the device keeps for some rows while columns come a tile at a time. */
+class Candidates {
+  readonly #left: Tile;
+  readonly #kept: number;
+  readonly #bounds: Tensor;
+  readonly #indices: Tensor;
 
-  constructor(distances: Distances, products: InnerProducts, nearest: Nearest, turns: Turns) {
-    this.#distances = distances;
-    this.#products = products;
-    this.#nearest = nearest;
-    this.#turns = turns;
-    this.#limits = new Float64Array(distances.points.count).fill(Number.POSITIVE_INFINITY);
+  constructor(left: Tile, kept: number, device: Device) {
+    const rows = left.shrunk.length;
+    this.#left = left;
+    this.#kept = kept;
+    this.#bounds = tensor(new Float32Array(rows * kept).fill(Number.POSITIVE_INFINITY), [rows, kept], { device });
+    this.#indices = tensor(new Int32Array(rows * kept).fill(-1), [rows, kept], { device });
   }
 
-  /** The tile's columns as candidates for its rows. */
-  async rows(a: Tile, b: Tile, dots: ArrayLike<number>): Promise<void> {
-    const limits = this.#limits;
-    for (let i = 0, at = 0; i < a.shrunk.length; i++) {
-      if (this.#turns.isOver) await this.#turns.give();
-      const point = a.start + i;
-      for (let j = 0; j < b.shrunk.length; j++, at++) {
-        const bound = a.shrunk[i] + b.shrunk[j] - 2 * dots[at];
-        if (bound <= limits[point]) this.#measure(point, b.start + j);
+  /** @param firstRow index of the first row among the columns; negative where no column is a row */
+  meet({ start, rows, lengths }: Tile, firstRow: number): void {
+    const { device } = rows;
+    const products = matmul(this.#left.rows, rows, { transposeB: true });
+    const places = tensor(Int32Array.of(start, firstRow), [2], { device });
+    const operands = [products, this.#left.lengths, lengths, places];
+    device.run(keepNearest, operands, [this.#bounds, this.#indices], { kept: this.#kept });
+    dispose(products, places);
+  }
+
+  /** The heaps of all rows; the largest bound that was kept comes first. */
+  async found(): Promise<{ bounds: Float32Array | Float64Array; indices: Int32Array }> {
+    const { device } = this.#bounds;
+    const bounds = (await device.read(this.#bounds.storage)) as Float32Array | Float64Array;
+    return { bounds, indices: (await device.read(this.#indices.storage)) as Int32Array };
+  }
+
+  dispose(): void {
+    disposeTiles([this.#left]);
+    dispose(this.#bounds, this.#indices);
+  }
+}
+
+/** Measures, for some of the points, every pair that the bound does not rule out. */
+async function measureUnproved(
+  which: readonly number[],
+  right: readonly Tile[],
+  products: InnerProducts,
+  { points, among }: Distances,
+  nearest: Nearest,
+  { device, signal }: NeighbourOptions,
+): Promise<void> {
+  if (which.length === 0) return;
+  const turns = new Turns(signal);
+  for (const point of which) nearest.forget(point);
+  const left = products.tiles(selectPoints(points, which), device);
+  try {
+    for (const a of left) {
+      for (const b of right) {
+        await giveWay();
+        signal?.throwIfAborted();
+        const dots = await products.of(a, b);
+        for (let i = 0, at = 0; i < a.shrunk.length; i++) {
+          if (turns.isOver) await turns.give();
+          const point = which[a.start + i];
+          // Candidates come in ascending order and the first stays ahead: where the worst is 0, no other takes its place.
+          let limit = products.limit(nearest.worst[point]);
+          for (let j = 0; j < b.shrunk.length; j++, at++) {
+            if (a.shrunk[i] + b.shrunk[j] - 2 * dots[at] > limit || nearest.worst[point] === 0) continue;
+            if (among === points && b.start + j === point) continue;
+            if (nearest.measure(point, b.start + j)) limit = products.limit(nearest.worst[point]);
+          }
+        }
       }
     }
-  }
-
-  /** Rows and columns as candidates for each other; on the diagonal each pair once. */
-  async pairs(a: Tile, b: Tile, dots: ArrayLike<number>): Promise<void> {
-    const limits = this.#limits;
-    const columns = b.shrunk.length;
-    for (let i = 0; i < a.shrunk.length; i++) {
-      if (this.#turns.isOver) await this.#turns.give();
-      const point = a.start + i;
-      for (let j = a === b ? i + 1 : 0; j < columns; j++) {
-        const other = b.start + j;
-        const bound = a.shrunk[i] + b.shrunk[j] - 2 * dots[i * columns + j];
-        const isForPoint = bound <= limits[point];
-        const isForOther = bound <= limits[other];
-        if (isForPoint && isForOther) this.#measureBoth(point, other);
-        else if (isForPoint) this.#measure(point, other);
-        else if (isForOther) this.#measure(other, point);
-      }
-    }
-  }
-
-  #measure(point: number, candidate: number): void {
-    this.#offer(point, candidate, this.#distances.squared(point, candidate, this.#nearest.worst[point]));
-  }
-
-  #measureBoth(point: number, other: number): void {
-    const { worst } = this.#nearest;
-    const square = this.#distances.squared(point, other, Math.max(worst[point], worst[other]));
-    this.#offer(point, other, square);
-    this.#offer(other, point, square);
-  }
-
-  #offer(point: number, candidate: number, square: number): void {
-    if (!this.#nearest.offer(point, candidate, square)) return;
-    const worst = this.#nearest.worst[point];
-    // Nothing is nearer than 0, and of equal distances the first stays ahead: this point needs no more candidates.
-    this.#limits[point] = worst === 0 ? Number.NEGATIVE_INFINITY : this.#products.limit(worst);
+  } finally {
+    disposeTiles(left);
   }
 }
 

@@ -1,21 +1,22 @@
 /**
- * t-SNE, exactly: points in the plane whose likenesses (Student's t) resemble those in the input (Gaussians). The gradient
- * is the difference of two forces: attraction between neighbours, sparse, in float64 here; repulsion between all pairs, by
- * a kernel on the device (`kernels/tsne`). Settings are openTSNE's: a start from PCA, exaggerated attraction first, a
- * learning rate of n over the exaggeration for the gradient without its factor of 4, momentum, gains, limited steps.
+ * t-SNE: points in the plane whose likenesses (Student's t) resemble those in the input (Gaussians). The gradient is the
+ * difference of two forces (`forces.ts`): attraction between neighbours and repulsion between all pairs, exact for few
+ * points, interpolated for many. Settings are openTSNE's: a start from PCA, exaggerated attraction first, a learning rate
+ * of n over the exaggeration for the gradient without its factor of 4, momentum, gains, limited steps.
  *
  * L. van der Maaten, G. Hinton: Visualizing data using t-SNE. JMLR 9, 2008.
  * A. C. Belkina et al.: Automated optimized parameters for t-SNE. Nature Communications 10, 2019 (the learning rate).
- * D. Kobak, P. Berens: The art of using t-SNE for single-cell transcriptomics. Nature Communications 10, 2019 (the start).
+ * D. Kobak, P. Berens: The art of using t-SNE for single-cell transcriptomics. Nature Communications 10, 2019 (the start,
+ * and late exaggeration).
  */
-import type { Device, Operand } from '../devices/device.ts';
-import { NonFiniteError, ShapeError, UsageError } from '../devices/errors.ts';
+import type { Device } from '../devices/device.ts';
+import { ShapeError, UsageError } from '../devices/errors.ts';
 import { giveWay } from '../devices/event-loop.ts';
-import { release } from '../devices/storage.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
-import { tsneRepulsion } from '../kernels/tsne/index.ts';
-import { type Affinities, jointAffinities } from './affinities.ts';
-import { nearestNeighbours } from './neighbours.ts';
+import { jointAffinities } from './affinities.ts';
+import { checkNeighbours } from './checks.ts';
+import { Forces, fasterRepulsion, type RepulsionMethod } from './forces.ts';
+import { fewerNeighbours, type Neighbours, nearestNeighbours } from './neighbours.ts';
 import { fitPca, transformPca } from './pca.ts';
 import { checkPoints, type Points } from './points.ts';
 
@@ -38,6 +39,16 @@ export interface TsneOptions {
   readonly exaggerationSteps?: number;
   /** Steps after the first phase. */
   readonly steps?: number;
+  /** How much stronger attraction is after the first phase; default 1. About 4 draws clusters of large sets together. */
+  readonly lateExaggeration?: number;
+  /** For the gradient without its factor of 4; by default the number of points over the exaggeration of the phase. */
+  readonly learningRate?: number;
+  /** Nearest neighbours that are known already; at least as many of each point as are wanted. */
+  readonly precomputed?: Neighbours;
+  /** How repulsion is computed; by default in the faster way. */
+  readonly repulsion?: RepulsionMethod;
+  /** Where some points are on the way, every so many steps and at the end; by default all points. */
+  readonly snapshots?: { readonly every: number; readonly points?: ArrayLike<number> };
   /** Where points start: their first two principal components, or a normal cloud of this seed. */
   readonly start?: 'pca' | 'random';
   readonly seed?: number;
@@ -48,19 +59,32 @@ export interface TsneOptions {
 export interface TsneProgress {
   readonly step: number;
   readonly steps: number;
-  /** Kullback-Leibler divergence of the map's likenesses from the input's, without exaggeration. */
+  /** Kullback-Leibler divergence of the map's likenesses from the input's, without exaggeration; see TsneMap. */
   readonly kl: number;
+}
+
+/** Where points were after so many steps: `[points, 2]`. */
+export interface TsneSnapshot {
+  readonly step: number;
+  readonly values: Float32Array;
 }
 
 export interface TsneMap {
   /** `[count, 2]`, centred. */
   readonly embedding: Points;
+  /**
+   * Kullback-Leibler divergence in nats from likenesses among the neighbours with attraction, as descent sees it: comparable
+   * between maps of the same neighbours. `klDivergence` has all pairs.
+   */
   readonly kl: number;
   readonly history: readonly { readonly step: number; readonly kl: number }[];
   readonly perplexity: number;
   readonly exaggeration: number;
   readonly exaggerationSteps: number;
+  readonly lateExaggeration: number;
   readonly steps: number;
+  readonly repulsion: RepulsionMethod;
+  readonly snapshots: readonly TsneSnapshot[];
 }
 
 /**
@@ -73,48 +97,85 @@ export interface TsneMap {
 export async function tsne(points: Points, options: TsneOptions): Promise<TsneMap> {
   checkPoints(points, 't-SNE');
   const { device, perplexity = 30, exaggeration = 12, exaggerationSteps = 250, steps = 500, signal } = options;
+  const { lateExaggeration = 1, repulsion = fasterRepulsion(points.count, device) } = options;
   const { count } = points;
   checkOptions(options, count);
-  const wanted = options.neighbours ?? Math.ceil(3 * perplexity);
-  const k = wanted === 'all' ? count - 1 : Math.min(count - 1, wanted);
-  const neighbours = await nearestNeighbours(points, k, { device, signal });
-  const affinities = jointAffinities(neighbours, perplexity);
+  const affinities = jointAffinities(await neighboursOf(points, perplexity, options), perplexity);
   const y = await startOf(points, options);
   const history: { step: number; kl: number }[] = [];
-  const forces = new Forces(affinities, device);
+  const snapshots = new Snapshots(y, options.snapshots);
+  const forces = new Forces(affinities, device, repulsion);
   const velocity = new Float64Array(2 * count);
   const gains = new Float64Array(2 * count).fill(1);
   const all = exaggerationSteps + steps;
   try {
     for (let step = 0; step < all; step++) {
       signal?.throwIfAborted();
-      const factor = step < exaggerationSteps ? exaggeration : 1;
+      const factor = step < exaggerationSteps ? exaggeration : lateExaggeration;
       if (step === exaggerationSteps) {
         // Another landscape: what was learnt about the old one's slopes does not hold.
         velocity.fill(0);
         gains.fill(1);
       }
+      snapshots.see(step);
       const { gradient, kl } = await forces.at(y, factor, step % REPORT_EVERY === 0);
       if (kl !== undefined) {
         history.push({ step, kl });
         options.onProgress?.({ step, steps: all, kl });
       }
-      descend(y, gradient, velocity, gains, count / factor);
+      descend(y, gradient, velocity, gains, options.learningRate ?? count / factor);
       if (step % GIVE_WAY_EVERY === 0) await giveWay();
     }
     const kl = (await forces.at(y, 1, true)).kl!;
     history.push({ step: all, kl });
+    snapshots.see(all, true);
     return {
       embedding: { values: y, count, dimensions: 2 },
-      kl,
-      history,
-      perplexity,
-      exaggeration,
-      exaggerationSteps,
-      steps,
+      ...{ kl, history, perplexity, exaggeration, exaggerationSteps, lateExaggeration, steps, repulsion },
+      snapshots: snapshots.taken,
     };
   } finally {
     forces.dispose();
+  }
+}
+
+async function neighboursOf(points: Points, perplexity: number, options: TsneOptions): Promise<Neighbours> {
+  const { count } = points;
+  const { device, signal, precomputed, neighbours: wanted = Math.ceil(3 * perplexity) } = options;
+  const k = wanted === 'all' ? count - 1 : Math.min(count - 1, wanted);
+  if (!precomputed) return nearestNeighbours(points, k, { device, signal });
+  checkNeighbours(precomputed, 't-SNE');
+  if (precomputed.count !== count)
+    throw new ShapeError(`t-SNE: neighbours of ${precomputed.count} points were given for ${count} points.`);
+  const foreign = precomputed.indices.findIndex(index => index >= count);
+  if (foreign >= 0)
+    throw new UsageError(`t-SNE: point ${precomputed.indices[foreign]} is a neighbour, but there are ${count} points.`);
+  return precomputed.k === k ? precomputed : fewerNeighbours(precomputed, k);
+}
+
+/** Takes down where points are, now and then. */
+class Snapshots {
+  readonly taken: TsneSnapshot[] = [];
+  readonly #y: Float64Array;
+  readonly #every: number;
+  readonly #points: ArrayLike<number>;
+
+  constructor(y: Float64Array, options: TsneOptions['snapshots']) {
+    this.#y = y;
+    this.#every = options?.every ?? 0;
+    this.#points = options?.points ?? { length: y.length / 2 };
+  }
+
+  see(step: number, isLast = false): void {
+    if (this.#every === 0 || (!isLast && step % this.#every !== 0)) return;
+    const { length } = this.#points;
+    const values = new Float32Array(2 * length);
+    for (let i = 0; i < length; i++) {
+      const point = this.#points[i] ?? i;
+      values[2 * i] = this.#y[2 * point];
+      values[2 * i + 1] = this.#y[2 * point + 1];
+    }
+    this.taken.push({ step, values });
   }
 }
 
@@ -122,8 +183,21 @@ export async function tsne(points: Points, options: TsneOptions): Promise<TsneMa
 function checkOptions(options: TsneOptions, count: number): void {
   const { perplexity = 30, exaggeration = 12, exaggerationSteps = 250, steps = 500, neighbours, start } = options;
   if (count < 3) throw new UsageError(`t-SNE needs at least three points, not ${count}.`);
-  if (!(exaggeration >= 1 && Number.isFinite(exaggeration)))
-    throw new UsageError(`t-SNE: an exaggeration of ${exaggeration} is not a number of at least 1.`);
+  for (const factor of [exaggeration, options.lateExaggeration ?? 1]) {
+    if (!(factor >= 1 && Number.isFinite(factor)))
+      throw new UsageError(`t-SNE: an exaggeration of ${factor} is not a number of at least 1.`);
+  }
+  const { learningRate = 1, repulsion = 'exact', snapshots } = options;
+  if (!(learningRate > 0 && Number.isFinite(learningRate)))
+    throw new UsageError(`t-SNE: a learning rate is a number above 0, not ${learningRate}.`);
+  if (repulsion !== 'exact' && repulsion !== 'interpolated')
+    throw new UsageError(`t-SNE: repulsion is 'exact' or 'interpolated', not '${repulsion}'.`);
+  if (snapshots && !(Number.isInteger(snapshots.every) && snapshots.every >= 1))
+    throw new UsageError(`t-SNE: snapshots are taken every 1 or more steps, not ${snapshots.every}.`);
+  for (const point of Array.from(snapshots?.points ?? [])) {
+    if (!(Number.isInteger(point) && point >= 0 && point < count))
+      throw new UsageError(`t-SNE: there is no point ${point} among ${count} to take snapshots of.`);
+  }
   if (!(perplexity >= 1 && perplexity <= count - 1)) {
     throw new UsageError(
       `t-SNE: a perplexity of ${perplexity} cannot be had of ${count} points; give 1 to ${count - 1}.`,
@@ -159,93 +233,6 @@ async function startOf(
   return y.map((_, i) => (START_DEVIATION * values[i]) / deviation);
 }
 
-/** What the map's points are driven by, and how far the map is from what it should be. */
-export class Forces {
-  readonly #affinities: Affinities;
-  readonly #device: Device;
-  readonly #y: Operand;
-  readonly #repulsion: Operand;
-  readonly #normalizer: Operand;
-
-  constructor(affinities: Affinities, device: Device) {
-    const { count } = affinities;
-    const operand = (shape: number[]): Operand => ({
-      storage: device.allocate(
-        shape.reduce((size, extent) => size * extent),
-        'float32',
-      ),
-      shape,
-    });
-    this.#affinities = affinities;
-    this.#device = device;
-    this.#y = operand([2, count]);
-    this.#repulsion = operand([2, count]);
-    this.#normalizer = operand([count]);
-  }
-
-  /**
-   * The gradient `[count, 2]` without its factor of 4, with attraction `exaggeration` times as strong, and on demand the
-   * divergence in nats of the map from the affinities as they are. (A loss computed with exaggerated affinities is
-   * exaggeration x (kl + ln exaggeration).)
-   *
-   * @param y `[count, 2]`
-   */
-  async at(y: Float64Array, exaggeration = 1, wantsKl = false): Promise<{ gradient: Float64Array; kl?: number }> {
-    const { count, starts, columns, values } = this.#affinities;
-    if (y.length !== 2 * count)
-      throw new ShapeError(`t-SNE: ${y.length} coordinates for ${count} points in the plane.`);
-    const planes = new Float64Array(2 * count);
-    for (let i = 0; i < count; i++) {
-      planes[i] = y[2 * i];
-      planes[count + i] = y[2 * i + 1];
-    }
-    this.#device.write(this.#y.storage, planes);
-    this.#device.run(tsneRepulsion, [this.#y], [this.#repulsion, this.#normalizer], {});
-
-    // A GPU computes meanwhile.
-    const gradient = new Float64Array(2 * count);
-    let cross = 0;
-    for (let i = 0; i < count; i++) {
-      const [xi, yi] = [y[2 * i], y[2 * i + 1]];
-      let forceX = 0;
-      let forceY = 0;
-      for (let entry = starts[i]; entry < starts[i + 1]; entry++) {
-        const j = 2 * columns[entry];
-        const dx = xi - y[j];
-        const dy = yi - y[j + 1];
-        const square = 1 + dx * dx + dy * dy;
-        const p = values[entry];
-        const pull = p / square;
-        forceX += pull * dx;
-        forceY += pull * dy;
-        // p ln(p / q), q being 1 / (square Z).
-        if (wantsKl && p > 0) cross += p * Math.log(p * square);
-      }
-      gradient[2 * i] = exaggeration * forceX;
-      gradient[2 * i + 1] = exaggeration * forceY;
-    }
-
-    const repulsion = await this.#device.read(this.#repulsion.storage);
-    const normalizers = await this.#device.read(this.#normalizer.storage);
-    let sum = 0;
-    for (let i = 0; i < count; i++) sum += normalizers[i];
-    if (!(sum > 0 && sum < Number.POSITIVE_INFINITY)) {
-      throw new NonFiniteError(
-        `t-SNE: coordinates of the map became NaN or infinite (its similarities sum to ${sum}).`,
-      );
-    }
-    for (let i = 0; i < count; i++) {
-      gradient[2 * i] -= repulsion[i] / sum;
-      gradient[2 * i + 1] -= repulsion[count + i] / sum;
-    }
-    return { gradient, kl: wantsKl ? cross + Math.log(sum) : undefined };
-  }
-
-  dispose(): void {
-    for (const { storage } of [this.#y, this.#repulsion, this.#normalizer]) release(storage);
-  }
-}
-
 /**
  * One step of gradient descent with momentum, in place. A coordinate that keeps its direction goes faster by 0.2 of the
  * learning rate, one that turned back slower by a fifth (R. A. Jacobs's delta-bar-delta, 1988); no point moves farther
@@ -267,7 +254,7 @@ function descend(
   let meanX = 0;
   let meanY = 0;
   for (let i = 0; i < y.length; i += 2) {
-    const length = Math.hypot(velocity[i], velocity[i + 1]);
+    const length = Math.sqrt(velocity[i] * velocity[i] + velocity[i + 1] * velocity[i + 1]);
     if (length > LONGEST_STEP) {
       velocity[i] *= LONGEST_STEP / length;
       velocity[i + 1] *= LONGEST_STEP / length;

@@ -6,10 +6,13 @@ import type { Kernel } from '../devices/kernel.ts';
 import * as batchnorm from './batchnorm/index.ts';
 import * as conv2d from './conv2d/index.ts';
 import * as elementwise from './elementwise/index.ts';
+import * as fourier from './fourier/index.ts';
 import * as health from './health/index.ts';
 import * as image from './image/index.ts';
 import * as layout from './layout/index.ts';
+import * as likeness from './likeness/index.ts';
 import * as matmul from './matmul/index.ts';
+import * as nearest from './nearest/index.ts';
 import * as optimizer from './optimizer/index.ts';
 import * as pool from './pool/index.ts';
 import * as random from './random/index.ts';
@@ -25,10 +28,13 @@ const folders = {
   batchnorm,
   conv2d,
   elementwise,
+  fourier,
   health,
   image,
   layout,
+  likeness,
   matmul,
+  nearest,
   optimizer,
   pool,
   random,

@@ -249,7 +249,9 @@ export function base64(bytes: Uint8Array): string {
 }
 
 const FORBIDDEN: readonly [RegExp, string][] = [
-  [/<\s*(script|foreignObject|iframe|object|embed|image|use|a|animate|set)\b/i, 'an element that can act or load'],
+  [/<\s*(script|foreignObject|iframe|object|embed|use|a|animate|set)\b/i, 'an element that can act or load'],
+  // A picture may be part of a drawing if it is here: PNG in base64.
+  [/<\s*image\b[^>]*href\s*=\s*(?!"data:image\/png;base64,[A-Za-z0-9+/=]*")/i, 'a picture from elsewhere'],
   [/<[^>]*\son\w+\s*=/i, 'an event handler'],
   [/javascript:|url\(\s*['"]?(?!#)|@import/i, 'a link to elsewhere'],
 ];

@@ -197,12 +197,15 @@ describe('nothing is left out', () => {
     for (const name of ofOperations) expect(KERNELS.has(name), name).toBe(true);
     const others: Record<string, readonly string[]> = {
       elementwise: ['fill', 'accumulate'], // creation, sums of gradients
+      fourier: ['realFourier2d', 'gridForces'], // t-SNE
       health: ['firstNonFinite'],
       image: [...KERNEL_FAMILIES.get('image')!].map(({ name }) => name), // batches, augmentation, explanations
+      likeness: ['gaussianSums', 'divergenceSums'], // the exact divergence of a map
+      nearest: ['keepNearest'], // neighbours
       optimizer: [...KERNEL_FAMILIES.get('optimizer')!].map(({ name }) => name),
       random: ['randomBits', 'randomUniform', 'bernoulli', 'advanceState'],
       rescale: ['rescale'], // DeepSHAP
-      tsne: ['tsneRepulsion'],
+      tsne: [...KERNEL_FAMILIES.get('tsne')!].map(({ name }) => name),
     };
     const idle = [...KERNELS.keys()].filter(name => !ofOperations.has(name));
     expect(idle.sort()).toEqual(Object.values(others).flat().sort());

@@ -19,12 +19,29 @@ const WITHOUT: Readonly<Record<string, string>> = {
     ...['accumulate', 'affine', 'binary', 'clamp', 'unary', 'unaryGradient', 'rescale'],
     ...['adamStep', 'clipByGlobalNorm', 'emaStep', 'sgdStep'],
   ]),
-  ...reason('chooses one of several elements', ['argReduce', 'firstNonFinite', 'maxPool2d', 'maxPool2dPick']),
+  ...reason('chooses one of several elements', [
+    'argReduce',
+    'firstNonFinite',
+    'keepNearest',
+    'maxPool2d',
+    'maxPool2dPick',
+  ]),
   ...reason('draws bits', ['advanceState', 'bernoulli', 'dropout', 'randomBits', 'randomUniform']),
   ...reason('weighs at most four pixels; the gradient adds the few outputs between which a pixel lies', [
     ...['affineImages', 'augmentImages', 'resizeBilinear', 'resizeBilinearGradient'],
   ]),
-  ...reason('lays points out on a map: neither an operation nor a training runs it', ['tsneRepulsion']),
+  ...reason('lays points out on a map: neither an operation nor a training runs it', [
+    ...[
+      'divergenceSums',
+      'gaussianSums',
+      'gridForces',
+      'realFourier2d',
+      'tsneAttraction',
+      'tsneGather',
+      'tsneRepulsion',
+      'tsneSpread',
+    ],
+  ]),
 };
 
 function reason(why: string, names: readonly string[]): Record<string, string> {

@@ -12,6 +12,7 @@ import { htmlReport } from '../../src/report/html.ts';
 import { intervalBars, perClassChart } from '../../src/report/interval-bars.ts';
 import { learningCurve } from '../../src/report/learning-curve.ts';
 import { lineChart } from '../../src/report/line-chart.ts';
+import type { Picture } from '../../src/report/picture.ts';
 import { reliabilityDiagram } from '../../src/report/reliability-diagram.ts';
 import { rooflineChart } from '../../src/report/roofline-chart.ts';
 import { scatterChart } from '../../src/report/scatter-chart.ts';
@@ -272,6 +273,36 @@ describe('lineChart and scatterChart', () => {
     expect(() => lineChart([{ name: '', points: [{ x: 1, y: 0 }] }], options)).toThrow('a value of 0');
     expect(() => scatterChart([1, 2, 3], [0], ['a'], { title: '' })).toThrow(ShapeError);
     expect(() => scatterChart([], [], ['a'], { title: '' })).toThrow(UsageError);
+  });
+
+  it('many points are one picture under the axes, where they would be as elements', () => {
+    const count = 5001;
+    const points = Array.from({ length: 2 * count }, (_, at) =>
+      at % 2 === 0 ? Math.floor(at / 2) / 10 : (at * 7) % 300,
+    );
+    const labels = Array.from({ length: count }, (_, i) => Number(i >= 2500));
+    let picture: Picture | undefined;
+    const encode = (drawn: Picture): Uint8Array => {
+      picture = drawn;
+      return Uint8Array.of(1, 2, 3);
+    };
+    const svg = scatterChart(points, labels, ['left', 'right'], { title: 'many', encode });
+    expect(svg).toContain('data:image/png;base64,AQID');
+    expect(svg).not.toContain('<circle');
+    expect(svg).toContain('left');
+    const { width, height, rgba } = picture!;
+    expect([width, height]).toEqual([729, 696]);
+    // Blue (the first class) left of the middle, orange right of it, nothing else.
+    const colors: Set<string>[] = [new Set(), new Set()];
+    for (let pixel = 0; pixel < width * height; pixel++) {
+      const [red, green, blue, alpha] = rgba.subarray(4 * pixel, 4 * pixel + 4);
+      const column = pixel % width;
+      if (alpha > 0 && Math.abs(column - width / 2) > 3)
+        colors[Number(column > width / 2)].add([red, green, blue, alpha].join());
+    }
+    expect(colors.map(each => [...each])).toEqual([['78,121,167,255'], ['242,142,43,255']]);
+    const few = scatterChart(points.slice(0, 10_000), labels.slice(0, 5000), ['left', 'right'], { title: '', encode });
+    expect(few).toContain('<circle');
   });
 
   it('names each class at its median, at one scale for both axes', () => {

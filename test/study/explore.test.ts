@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SAMPLE_DIRECTORY } from '../../src/data/index.node.ts';
 import { openWasmDevice, type WasmDevice } from '../../src/devices/wasm/device.ts';
-import type { ExploreResult } from '../../src/explore/index.ts';
+import { coordinatesOf, type ExploreResult } from '../../src/explore/index.ts';
+import { parseNpy } from '../../src/interop/npy.ts';
 import { htmlReport, studyDrawing } from '../../src/report/index.node.ts';
 import type { FigureSource } from '../../src/report/study/chapter.ts';
 import { exploreSection } from '../../src/report/study/explore.ts';
@@ -79,6 +80,43 @@ describe('weft explore', () => {
     expect(shown.sort()).toEqual(wanted.sort());
     expect(html).toContain('The data before training');
     expect(html).not.toMatch(/undefined|NaN|\[object/);
+  });
+
+  test('keeps the coordinates of the map and of the test images on it', async () => {
+    for (const [name, images, labels] of [
+      ['map-train', result.map.indices, result.map.labels],
+      ['map-test', undefined, undefined],
+    ] as const) {
+      const [header, ...lines] = (await readFile(join(folder, `${name}.csv`), 'utf8')).trimEnd().split('\n');
+      expect(header).toBe('image,label,x,y');
+      const rows = lines.map(line => line.split(',').map(Number));
+      const { shape, data } = parseNpy(await readFile(join(folder, `${name}.npy`)), name);
+      expect(shape).toEqual([rows.length, 2]);
+      expect(rows.flatMap(([, , x, y]) => [x, y])).toEqual(Array.from(data));
+      expect(rows.map(([image]) => image)).toEqual(images ?? rows.map((_, i) => i));
+      if (labels) expect(rows.map(([, label]) => label)).toEqual(labels);
+      else expect(rows).toHaveLength(result.map.placed.images);
+    }
+    expect(result.map.placed.accuracy).toBeGreaterThan(0.4);
+    const { points, frames } = result.map.animation;
+    expect(points).toEqual(result.map.indices.map((_, i) => i));
+    expect(frames.map(({ step }) => step)).toEqual(Array.from({ length: 11 }, (_, i) => 25 * i));
+    // The last frame is the map.
+    const drawn = coordinatesOf(frames[10]);
+    result.map.points.flat().forEach((value, at) => {
+      expect(Math.abs(drawn[at] - value)).toBeLessThan(frames[10].side / 4000 + 1e-4);
+    });
+  });
+
+  test('maps as many images as are compared, and all of them', async () => {
+    for (const [mapImages, neighbourImages, images] of [
+      [120, 120, 120],
+      ['all', undefined, 400],
+    ] as const) {
+      const { map } = await exploreStudy({ ...options(), steps: 5, mapImages, neighbourImages }, session());
+      expect(map.images).toBe(images);
+      expect(map.points).toHaveLength(images);
+    }
   });
 
   test('stops in one sentence', async () => {

@@ -19,7 +19,7 @@ import { tuningFigures } from './tuning.ts';
 export const studyDrawing: StudyDrawing = {
   data: drawClasses,
   async exploration(result, data, pca, folder) {
-    await keepCharts(exploreCharts(result), folder);
+    await keepCharts(exploreCharts(result, encodePng), folder);
     await keepPictures(explorePictures(result, data, pca), folder);
   },
   async training(history, evaluation, folder) {

@@ -35,8 +35,8 @@ export const SHOWN_PAIRS = 20;
 
 const ORANGE = [213, 94, 0, 255] as const;
 
-/** The charts by file name. */
-export function exploreCharts(result: ExploreResult): Record<string, string> {
+/** The charts by file name; `encode` makes PNG files, for maps of many points. */
+export function exploreCharts(result: ExploreResult, encode: (picture: Picture) => Uint8Array): Record<string, string> {
   const { classNames, cleaning, pca, overlap, map } = result;
   const { train, test } = cleaning;
   const { components: dimension } = { components: pca.explainedVarianceRatio.length };
@@ -80,10 +80,12 @@ export function exploreCharts(result: ExploreResult): Record<string, string> {
       title: `First two principal components of ${whole(map.images)} images`,
       xLabel: 'first component',
       yLabel: 'second component',
+      encode,
     }),
     [FIGURES.map]: scatterChart(map.points.flat(), map.labels, classNames, {
       title: `t-SNE of the same ${whole(map.images)} images`,
       note: `Perplexity ${map.perplexity}, from ${dimension} principal components.`,
+      encode,
     }),
     [FIGURES.overlap]: chartOf(
       overlap,
@@ -118,6 +120,8 @@ export function explorePictures(
     [FIGURES.pictureMap]: thumbnailMap(
       map.points.flat(),
       map.indices.map(index => image('train', index)),
+      // Every square of a large map has an image, and a page has to hold them all.
+      { across: map.images > 5000 ? 18 : 40 },
     ),
   };
   const candidates = labelCandidates.foremost.slice(0, SHOWN_CANDIDATES);

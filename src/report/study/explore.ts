@@ -163,7 +163,10 @@ function mapBlocks(result: ExploreResult, read: FigureSource): Block[] {
         `principal components, and by t-SNE, which gives up distances to keep neighbourhoods. Trustworthiness (1: a point's ` +
         `${trustworthiness.k} neighbours on the map are its neighbours in the data; about 0.5 by chance) is ` +
         `${map.principalTrustworthiness.toFixed(3)} for the components and ${trustworthiness.value.toFixed(3)} for t-SNE. Of the ` +
-        `${recall.k} nearest images t-SNE still has ${percent(recall.value, 0)} among the ${recall.k} nearest.`,
+        `${recall.k} nearest images t-SNE still has ${percent(recall.value, 0)} among the ${recall.k} nearest. ` +
+        `${map.onMap.k} neighbours on the map vote for the right class of ${percent(map.onMap.accuracy, 1)} of its images, and of ` +
+        `${percent(map.placed.accuracy, 1)} of the ${whole(map.placed.images)} test images that were placed on it afterwards. ` +
+        `The map's divergence from what it shows is ${map.kl.toFixed(3)} nats, over all pairs of images.`,
     },
     shown(
       read,

@@ -1,0 +1,4 @@
+import { cases } from './fourier.cases.ts';
+import { runConformance } from './suite.ts';
+
+await runConformance('fourier', cases);
