@@ -1,19 +1,22 @@
 /**
  * `npm run bench -- --against REF`: this working tree against another revision, which is checked out into a temporary folder
- * and measured by its own bench. Both run in processes of the same kind, taken in turns, so that a machine that heats up or
- * a busy neighbour hits both alike, and each round gives one ratio per case. Against a stored run (`--against FILE.json`)
- * the other side's figures are what they are: its machine was another one, or this one on another day.
+ * and measured by its own bench. Both run in processes of the same kind, which live side by side and take turns of a fraction
+ * of a second, so that a machine that heats up or a busy neighbour hits both alike; each pair of turns gives one ratio.
+ * Against a stored run (`--against FILE.json`) the other side's figures are what they are: its machine was another one, or
+ * this one on another day.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { DeviceKind } from '../src/devices/device.ts';
 import { UsageError } from '../src/devices/errors.ts';
 import { alignedLines, threeDigits } from '../src/report/text-table.ts';
 import { FIRST_RESULT_ID, firstResultMilliseconds } from './first-result.ts';
 import { type Results, timingOf } from './results.ts';
+import { openSampler, type Sampler } from './sampler.ts';
+import type { SampledCase } from './sampling-process.ts';
 import { quantile } from './statistics.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -24,20 +27,18 @@ export interface AgainstOptions {
   /** The Node that runs this tree, and the other one unless `againstNode` names another. Default: this one. */
   readonly node?: string;
   readonly againstNode?: string;
+  /** How often the two take turns in each case. */
   readonly rounds: number;
-  readonly only?: RegExp;
-  /** Whether the bench itself has cases to run, not only the time to a first result. */
-  readonly hasCases: boolean;
-  /** What both benches are told besides: cases, device, threads. */
-  readonly args: readonly string[];
+  readonly cases: readonly SampledCase[];
+  /** Whether the time to a first result is measured too. */
+  readonly firstResult: boolean;
+  readonly device: DeviceKind;
+  readonly threads?: number;
 }
-
-/** Median milliseconds by case. */
-type Medians = ReadonlyMap<string, number>;
 
 interface Side {
   readonly name: string;
-  measure(): Promise<Medians>;
+  open(): Sampler;
 }
 
 export interface PairedCase {
@@ -48,54 +49,58 @@ export interface PairedCase {
   readonly ratios: readonly number[];
 }
 
-/** Measures both sides in turns and returns the table. */
+/** Measures both sides in turns and returns the cases that both have. */
 export async function compareAgainst(options: AgainstOptions, say: (line: string) => void): Promise<PairedCase[]> {
   const node = options.node ?? process.execPath;
   const mine = checkoutSide(`this tree on ${nodeVersion(node)}`, ROOT, node, options);
-  const opened = openOther(options, options.againstNode ?? node);
+  const other = openOther(options, options.againstNode ?? node);
+  const samplers: Sampler[] = [];
   try {
     say(`A: ${mine.name}`);
-    say(`B: ${opened.side.name}`);
-    const rounds: [Medians, Medians][] = [];
-    for (let round = 0; round < options.rounds; round++) {
-      const [first, second] = round % 2 === 0 ? [mine, opened.side] : [opened.side, mine];
-      const [a, b] = [await first.measure(), await second.measure()];
-      rounds.push(round % 2 === 0 ? [a, b] : [b, a]);
-      say(`Round ${round + 1} of ${options.rounds} done.`);
+    say(`B: ${other.side.name}`);
+    for (const side of [mine, other.side]) samplers.push(side.open());
+    const cases = options.firstResult ? [...options.cases, { id: FIRST_RESULT_ID }] : options.cases;
+    const measured: PairedCase[] = [];
+    for (const one of cases) {
+      const ready = [await samplers[0].prepare(one), await samplers[1].prepare(one)];
+      if (!ready[0] || !ready[1]) continue;
+      measured.push(await takeTurns(one.id, samplers, options.rounds));
+      say(pairedTable(measured.slice(-1)).split('\n')[1]);
     }
-    return pairCases(rounds);
+    return measured;
   } finally {
-    opened.close();
+    for (const sampler of samplers) await sampler.close();
+    other.close();
   }
 }
 
-/** Cases that both sides measured in every round. */
-export function pairCases(rounds: readonly (readonly [Medians, Medians])[]): PairedCase[] {
-  const ids = [...rounds[0][0].keys()].filter(id => rounds.every(([a, b]) => a.has(id) && b.has(id)));
-  return ids.map(id => ({
-    id,
-    mine: quantile(
-      rounds.map(([a]) => a.get(id)!),
-      0.5,
-    ),
-    theirs: quantile(
-      rounds.map(([, b]) => b.get(id)!),
-      0.5,
-    ),
-    ratios: rounds.map(([a, b]) => a.get(id)! / b.get(id)!),
-  }));
+/** A B, B A, A B ...: each pair of turns gives one ratio. */
+export async function takeTurns(
+  id: string,
+  [a, b]: readonly Pick<Sampler, 'sample'>[],
+  rounds: number,
+): Promise<PairedCase> {
+  const mine: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    if (round % 2 === 0) mine.push(await a.sample());
+    theirs.push(await b.sample());
+    if (round % 2 === 1) mine.push(await a.sample());
+  }
+  const ratios = mine.map((milliseconds, i) => milliseconds / theirs[i]);
+  return { id, mine: quantile(mine, 0.5), theirs: quantile(theirs, 0.5), ratios };
 }
 
-/** A line for each case: medians of both sides, the median of the ratios and how far they spread. */
+/** A line for each case: medians of both sides, the median of the ratios and their quartiles. */
 export function pairedTable(cases: readonly PairedCase[]): string {
   const rows = cases.map(({ id, mine, theirs, ratios }) => [
     id,
     threeDigits(mine),
     threeDigits(theirs),
     quantile(ratios, 0.5).toFixed(3),
-    `${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}`,
+    `${quantile(ratios, 0.25).toFixed(3)} to ${quantile(ratios, 0.75).toFixed(3)}`,
   ]);
-  const header = ['', 'A ms', 'B ms', 'A / B', 'rounds'];
+  const header = ['', 'A ms', 'B ms', 'A / B', 'middle half'];
   return alignedLines([header, ...rows], [false, true, true, true, true]).join('\n');
 }
 
@@ -105,7 +110,7 @@ function openOther(options: AgainstOptions, node: string): { side: Side; close()
     const results = readResults(against);
     const { date, machine } = results;
     const name = `${against}, stored on ${date.slice(0, 10)}: ${machine.processor}, Node ${machine.node} (not measured in turns)`;
-    return { side: { name, measure: async () => mediansOf(results) }, close() {} };
+    return { side: { name, open: () => storedSampler(results) }, close() {} };
   }
   const commit = revision(against);
   const folder = mkdtempSync(join(tmpdir(), 'weft-against-'));
@@ -142,49 +147,33 @@ function provideModules(folder: string): void {
   else execFileSync('npm', ['ci', '--no-fund', '--no-audit'], { cwd: folder, stdio: 'ignore' });
 }
 
-function checkoutSide(name: string, root: string, node: string, { args, only, hasCases }: AgainstOptions): Side {
-  return {
-    name,
-    async measure() {
-      const medians = new Map(hasCases ? await benchMedians(root, node, args) : []);
-      if (!only || only.test(FIRST_RESULT_ID)) medians.set(FIRST_RESULT_ID, await firstResultMilliseconds(root, node));
-      return medians;
-    },
+function checkoutSide(name: string, root: string, node: string, { device, threads }: AgainstOptions): Side {
+  const open = (): Sampler => {
+    const sampler = openSampler({ loader: ROOT, root, node, device, threads });
+    let first = false;
+    return {
+      ...sampler,
+      prepare: async one => {
+        first = one.id === FIRST_RESULT_ID;
+        return first || (await sampler.prepare(one));
+      },
+      sample: () => (first ? firstResultMilliseconds(root, node) : sampler.sample()),
+    };
   };
+  return { name, open };
 }
 
-async function benchMedians(root: string, node: string, args: readonly string[]): Promise<Medians> {
-  const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'));
-  try {
-    const file = join(folder, 'results.json');
-    const tsx = createRequire(join(root, 'package.json')).resolve('tsx/cli');
-    const fixed = ['--no-peers', '--no-ceilings', '--json', file];
-    await run(node, [tsx, join(root, 'bench', 'main.ts'), ...fixed, ...args], root);
-    return mediansOf(readResults(file));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function run(command: string, args: readonly string[], cwd: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, stdio: ['ignore', 'ignore', 'pipe'] });
-    let complaint = '';
-    child.stderr.on('data', data => {
-      complaint += data;
-    });
-    child.on('error', reject);
-    child.on('close', code => {
-      if (code === 0) resolve();
-      else reject(new UsageError(`The bench in ${cwd} ended with ${code}: ${complaint.trim().split('\n').at(-1)}`));
-    });
-  });
-}
-
-function mediansOf(results: Results): Medians {
-  const { rows } = results;
-  const timings = rows.map(({ id }) => [id, timingOf(rows, id, 'weft')?.median] as const);
-  return new Map(timings.filter((entry): entry is [string, number] => entry[1] !== undefined));
+/** A stored run answers with its medians. */
+function storedSampler({ rows }: Results): Sampler {
+  let median: number | undefined;
+  return {
+    async prepare({ id }) {
+      median = timingOf(rows, id, 'weft')?.median;
+      return median !== undefined;
+    },
+    sample: async () => median!,
+    async close() {},
+  };
 }
 
 function readResults(file: string): Results {

@@ -202,17 +202,21 @@ async function bench(options: Options): Promise<void> {
   }
 }
 
-/** Both sides choose the same cases by the same words. */
+/** Kernels and networks of the pattern, on this tree and on another, in turns. */
 async function compare(options: Options, against: string): Promise<void> {
-  const { only, device, threads, batch, quick, rounds, node, againstNode } = options;
-  const args = ['--device', device, '--batch', batch.join(',')];
-  if (quick) args.push('--quick');
-  if (threads !== undefined) args.push('--threads', String(threads));
-  if (only) args.push('--only', only.source);
-  const hasCases = [...kernelCases, ...networkCases(batch)].some(one => matchesPattern(one, only));
-  const cases = await compareAgainst({ against, node, againstNode, rounds, only, hasCases, args }, say);
-  if (cases.length === 0) throw new UsageError('--against: the two sides have no case in common.');
-  say(`\n${pairedTable(cases)}`);
+  const { only, batch } = options;
+  const cases = [
+    ...kernelCases.filter(one => matchesPattern(one, only)).map(({ id }) => ({ id })),
+    ...networkCases(batch)
+      .filter(one => matchesPattern(one, only))
+      .map(({ id, ...network }) => ({ id, network })),
+  ];
+  const firstResult = !only || only.test(FIRST_RESULT_ID);
+  if (cases.length === 0 && !firstResult)
+    throw new UsageError(`--only ${only?.source} matches nothing; --list shows what there is.`);
+  const measured = await compareAgainst({ ...options, against, cases, firstResult }, say);
+  if (measured.length === 0) throw new UsageError('--against: the two sides have no case in common.');
+  say(`\n${pairedTable(measured)}`);
 }
 
 function ownEntrants(one: KernelCase, device: Device, { variants }: Options): Entrant[] {
@@ -295,7 +299,7 @@ const program = new Command('bench')
   .option('--against <ref>', 'compare with a git revision, in turns, or with the file of a stored run (.json)')
   .option('--node <path>', 'with --against: the Node that runs both sides (default: this one)')
   .option('--against-node <path>', 'with --against: the Node that runs the other side')
-  .option('--rounds <n>', 'with --against: how often both sides take turns', parseThreads, 5)
+  .option('--rounds <n>', 'with --against: how often both sides take turns in each case', parseThreads, 15)
   .action(async (options: Options) => {
     if (options.list) {
       const others = [EPOCH_ID, `${FIRST_RESULT_ID} (with --against)`].map(id => ({ id }));

@@ -5,7 +5,8 @@
     python3 bench/torch_baseline.py --serve ...                                       for bench/peers/pytorch.ts
 
 With --serve it reads one request a line, {"operation": {...}, "seconds": s} or {"drop": {...}}, and answers each with one
-line, {"samples": [milliseconds, ...]} or {"error": "..."}: so that it can take turns with the others. Convolutions and
+line, {"samples": [milliseconds, ...]} or {"error": "..."}: so that it can take turns with the others. With --memory NETWORK it
+trains on one batch and prints MiB resident after the import and at most (for bench/memory.ts). Convolutions and
 networks are channels_last; gradients of a convolution are single calls of the operator that backward uses. Debian's
 python3-torch needs libopenblas0-openmp to be a fair opponent.
 """
@@ -24,6 +25,9 @@ parser.add_argument('--device', default='cpu')
 parser.add_argument('--threads', type=int, default=os.cpu_count())
 parser.add_argument('--seconds', type=float, default=2.0)
 parser.add_argument('--serve', action='store_true')
+parser.add_argument('--memory', metavar='NETWORK')
+parser.add_argument('--batch', type=int, default=128)
+parser.add_argument('--steps', type=int, default=30)
 options = parser.parse_args()
 device = options.device
 torch.set_num_threads(options.threads)
@@ -194,7 +198,22 @@ def all_rows():
     print()
 
 
+def resident(name):
+    with open('/proc/self/status') as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(name))
+
+
+def memory():
+    imported = resident('VmRSS')
+    step = network({'kind': 'train', 'network': options.memory, 'batch': options.batch})
+    for _ in range(options.steps):
+        step()
+    json.dump({'imported': imported, 'peak': resident('VmHWM')}, sys.stdout)
+
+
 if options.serve:
     serve()
+elif options.memory:
+    memory()
 else:
     all_rows()

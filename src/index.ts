@@ -8,5 +8,6 @@ export { type OpenOptions, openDevice } from './devices/open.ts';
 export type { Shape } from './devices/shape.ts';
 export * from './tensor/creation.ts';
 export { getDevice, setDevice, withDevice } from './tensor/current-device.ts';
+export { expectNoLeaks, type LeakOptions } from './tensor/leaks.ts';
 export { dispose, keep, tidy, tidyUntilSettled } from './tensor/lifetime.ts';
 export { liveTensorCount, type NestedArray, Tensor } from './tensor/tensor.ts';

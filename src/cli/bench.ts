@@ -15,7 +15,7 @@ import { KERNELS } from '../kernels/by-name.ts';
 import { MODEL_NAMES, type ModelName } from '../nn/index.ts';
 import { alignedLines, threeDigits } from '../report/text-table.ts';
 import { describeCall, type TunedCall, trainingCalls, tunable, tuneKernels } from '../train/index.ts';
-import { wholeNumber } from './options.ts';
+import { verboseOption, wholeNumber } from './options.ts';
 
 interface BenchOptions {
   readonly device: 'webgpu' | 'wasm';
@@ -34,6 +34,7 @@ interface BenchOptions {
 export const benchCommand = new Command('bench')
   .description('look at kernels: print what runs for given shapes, or measure which variants are fastest here')
   .addOption(new Option('--device <name>', 'device').choices(['webgpu', 'wasm']).default('webgpu'))
+  .addOption(verboseOption())
   .option('--show <kernel>', 'print the WGSL (webgpu) or the programs (wasm) that run for --shapes')
   .option('--shapes <list>', 'shapes of the inputs, e.g. 128x28x28x32,3x3x32x64', shapesOf)
   .option('--params <json>', "parameters where the kernel's usual ones will not do", parametersOf)

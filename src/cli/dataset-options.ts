@@ -1,6 +1,7 @@
 /** Options of commands that open a data set of any kind. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { DatasetOptions } from '../data/index.node.ts';
+import { shellWord } from '../study/index.ts';
 import { numberBetween, wholeNumber } from './options.ts';
 
 export interface DataFlags {
@@ -35,4 +36,16 @@ export function datasetOptionsOf(flags: DataFlags): DatasetOptions {
   const { dataName: name, transpose, labelBase, resize, testShare, splitSeed } = flags;
   const all: DatasetOptions = { name, transpose, labelBase, resize, testShare, splitSeed };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+/** The flags that were given, as they can be typed again. */
+export function dataFlagWords({ dataName, transpose, labelBase, resize, testShare, splitSeed }: DataFlags): string[] {
+  return [
+    ...(dataName === undefined ? [] : [`--data-name ${shellWord(dataName)}`]),
+    ...(transpose === undefined ? [] : [transpose ? '--transpose' : '--no-transpose']),
+    ...(labelBase === undefined ? [] : [`--label-base ${labelBase}`]),
+    ...(resize === undefined ? [] : [`--resize ${resize.join('x')}`]),
+    ...(testShare === undefined ? [] : [`--test-share ${testShare}`]),
+    ...(splitSeed === undefined ? [] : [`--split-seed ${splitSeed}`]),
+  ];
 }

@@ -7,6 +7,7 @@ import { DeviceError } from '../devices/errors.ts';
 import { openDevice } from '../devices/open.ts';
 import { tensor } from '../tensor/creation.ts';
 import { probeInChild, runKernelProbe } from './kernel-probe.ts';
+import { verboseOption } from './options.ts';
 
 interface Finding {
   readonly what: string;
@@ -18,6 +19,7 @@ interface Finding {
 export const doctorCommand = new Command('doctor')
   .description('say what this machine offers: processor, devices, data folder')
   .option('--json', 'print the findings as JSON')
+  .addOption(verboseOption())
   .addOption(new Option('--probe', 'run kernels until the engine has optimised them').hideHelp())
   .action(async (options: { json?: boolean; probe?: boolean }) => {
     if (options.probe) {

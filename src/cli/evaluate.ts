@@ -47,7 +47,8 @@ function print(result: EvaluateResult, out: string | undefined): void {
   const [low, high] = result.ci95;
   console.log(
     `${result.model}: ${result.on} accuracy ${formatPercent(result.accuracy)} (95 % interval ${formatPercent(low)} to ` +
-      `${formatPercent(high)}), top-2 ${formatPercent(result.top2)}, macro F1 ${formatPercent(result.macro.f1)}, ${result.images} images` +
+      `${formatPercent(high)}), top-2 ${formatPercent(result.top2)}, macro F1 ${formatPercent(result.macro.f1)} (precision ` +
+      `${formatPercent(result.macro.precision)}, recall ${formatPercent(result.macro.recall)}), ${result.images} images` +
       `${result.tta.length > 0 ? `, views: ${result.tta.join(' and ')}` : ''}${result.sampleData ? ' -- SAMPLE DATA' : ''}`,
   );
   const calibration = ({ nll, brier, ece }: Calibration): string =>

@@ -1,10 +1,10 @@
 /** `weft explain`: attributions of chosen images by chosen methods, as raw arrays, sheets and one page. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { CLASS_NAMES } from '../data/index.node.ts';
 import { plainJson } from '../devices/plain-text.ts';
 import { METHOD_NAMES, methodNamed } from '../explain/index.ts';
 import { formatPercent } from '../study/format.ts';
 import { type ExplainOptions, explainStudy } from '../study/index.node.ts';
+import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { imageSelection } from './image-selection.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { unlessInterrupted, withSession } from './session.ts';
@@ -23,15 +23,7 @@ function methodList(text: string): string[] {
   return [...new Set(names)];
 }
 
-function targetOption(text: string): NonNullable<ExplainOptions['target']> {
-  if (text === 'predicted' || text === 'true' || text === 'both') return text;
-  const label = CLASS_NAMES.findIndex(name => name.toLowerCase() === text.toLowerCase());
-  if (label >= 0) return label;
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new InvalidArgumentError(`Use predicted, true, both, a class number, or one of ${CLASS_NAMES.join(', ')}.`);
-}
-
-export const explainCommand = withSharedOptions(new Command('explain'))
+export const explainCommand = withDataFlags(withSharedOptions(new Command('explain')))
   .description('explain what a checkpoint sees in chosen images')
   .requiredOption('--checkpoint <file>', 'a .safetensors file written by weft train, or pretrained:NAME')
   .addOption(
@@ -47,7 +39,6 @@ export const explainCommand = withSharedOptions(new Command('explain'))
   .option(
     '--target <class>',
     'predicted (default), true, both (two rows for a mistake; default with mistakes:N), or a class by number or name',
-    targetOption,
   )
   .option('--background <n>', 'training images that SHAP compares with', wholeNumber(1), 50)
   .addOption(
@@ -62,9 +53,12 @@ export const explainCommand = withSharedOptions(new Command('explain'))
     'per image, for SmoothGrad (default: 50), expected gradients (200), LIME (1000), KernelSHAP (2 per piece + 2048)',
     wholeNumber(2),
   )
-  .action(async (options: Omit<ExplainOptions, 'out'> & SharedOptions) => {
+  .action(async (options: Omit<ExplainOptions, 'out'> & SharedOptions & DataFlags) => {
     const out = options.out ?? DEFAULT_OUT;
-    const result = await unlessInterrupted(withSession(options, session => explainStudy({ ...options, out }, session)));
+    const reading = datasetOptionsOf(options);
+    const result = await unlessInterrupted(
+      withSession(options, session => explainStudy({ ...options, reading, out }, session)),
+    );
     if (!result) return;
     if (options.json) {
       console.log(plainJson(result));

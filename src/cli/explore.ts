@@ -7,13 +7,14 @@ import { COMPARISON_COLUMNS, comparisonCells, intervalText } from '../report/stu
 import { alignedLines } from '../report/text-table.ts';
 import { formatDuration, formatPercent } from '../study/format.ts';
 import { type ExploreOptions, exploreStudy, type Session } from '../study/index.node.ts';
-import { EXPLORE_DEFAULTS } from '../study/profiles.ts';
+import { EXPLORE_DEFAULTS } from '../study/settings.ts';
+import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { allOr, numberBetween, type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { unlessInterrupted, withSession } from './session.ts';
 
 const DEFAULT_OUT = 'runs/explore';
 
-export const exploreCommand = withSharedOptions(new Command('explore'))
+export const exploreCommand = withDataFlags(withSharedOptions(new Command('explore')))
   .description('look at the data before training: counts, duplicates, PCA, t-SNE, overlap of classes, doubtful labels')
   .option('--components <n>', 'principal components to keep', wholeNumber(2), EXPLORE_DEFAULTS.components)
   .option('--map-images <n|all>', 'training images on the map', allOr(wholeNumber(30)), EXPLORE_DEFAULTS.mapImages)
@@ -34,11 +35,11 @@ export const exploreCommand = withSharedOptions(new Command('explore'))
   .option('--learning-rate <x>', 'of t-SNE (default: images / exaggeration)', numberBetween(Number.MIN_VALUE, 1e9))
   .option('--compare-maps', 'also draw UMAP maps, and compare what maps are worth')
   .option('--checkpoint <file>', 'map the penultimate features of this network beside the pixels, and compare')
-  .action(async (options: Omit<ExploreOptions, 'out'> & SharedOptions) => {
+  .action(async (options: Omit<ExploreOptions, 'out'> & SharedOptions & DataFlags) => {
     const out = options.out ?? DEFAULT_OUT;
     const work = async (session: Session) => {
-      const result = await exploreStudy({ ...options, out }, session);
-      const title = 'Fashion-MNIST before training';
+      const result = await exploreStudy({ ...options, reading: datasetOptionsOf(options), out }, session);
+      const title = result.dataKind === 'other' ? 'The data before training' : 'Fashion-MNIST before training';
       const page = await writeChapterPage(out, title, result.sampleData, read => exploreSection(result, read));
       return { result, page };
     };

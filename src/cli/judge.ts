@@ -4,6 +4,7 @@ import { intervalText, JUDGED_NAMES, judgedMethodNamed, MEASURE_NAMES, measureNa
 import { writeChapterPage } from '../report/study/chapter-page.node.ts';
 import { explanationsSection, number } from '../report/study/explanations.ts';
 import { type JudgeOptions, type JudgeResult, judgeStudy, type Session } from '../study/index.node.ts';
+import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { imageSelection } from './image-selection.ts';
 import { type SharedOptions, wholeNumber, withSharedOptions } from './options.ts';
 import { unlessInterrupted, withSession } from './session.ts';
@@ -34,7 +35,7 @@ function checkedList<T extends string>(all: readonly T[], check: (name: string) 
   };
 }
 
-export const judgeCommand = withSharedOptions(new Command('judge'))
+export const judgeCommand = withDataFlags(withSharedOptions(new Command('judge')))
   .description('measure how far explanations of a checkpoint can be trusted')
   .requiredOption('--checkpoint <file>', 'a .safetensors file written by weft train, or pretrained:NAME')
   .addOption(
@@ -63,10 +64,10 @@ export const judgeCommand = withSharedOptions(new Command('judge'))
     wholeNumber(1),
   )
   .option('--cue-steps <n>', 'most training steps of the planted cue', wholeNumber(1))
-  .action(async (options: Omit<JudgeOptions, 'out'> & SharedOptions) => {
+  .action(async (options: Omit<JudgeOptions, 'out'> & SharedOptions & DataFlags) => {
     const out = options.out ?? DEFAULT_OUT;
     const work = async (session: Session) => {
-      const result = await judgeStudy({ ...options, out }, session);
+      const result = await judgeStudy({ ...options, reading: datasetOptionsOf(options), out }, session);
       const title = `Explanations of ${result.model}, judged`;
       const page = await writeChapterPage(out, title, result.sampleData, read => explanationsSection(result, read));
       return { result, page };

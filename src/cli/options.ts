@@ -82,7 +82,7 @@ export function folderName(text: string): string {
   return text;
 }
 
-/** Adds --device, --precision, --convolution, --seed, --out, --json, --limit and --data. */
+/** Adds --device, --precision, --convolution, --seed, --out, --json, --limit, --data and --verbose. */
 export function withSharedOptions(command: Command): Command {
   return command
     .option('--device <name>', 'auto, webgpu, wasm or reference', 'auto')
@@ -104,6 +104,10 @@ export function withSharedOptions(command: Command): Command {
     .option('--limit <n>', 'use only this many images, for a quick look', wholeNumber(1))
     .option(
       '--data <dir>',
-      'folder with the data: the four Fashion-MNIST files; train and evaluate take any image data set',
-    );
+      'folder of an image data set: IDX files, pictures, .npz, CIFAR-10 (default: Fashion-MNIST, wherever it is)',
+    )
+    .addOption(verboseOption());
 }
+
+/** Read before commands are parsed, see relay.ts. */
+export const verboseOption = (): Option => new Option('--verbose', "keep the graphics driver's own warnings on stderr");

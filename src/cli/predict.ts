@@ -28,6 +28,7 @@ export const predictCommand = withSharedOptions(new Command('predict'))
   .addOption(new Option('--resize <how>', 'how large pictures shrink').choices(['area', 'subsample']).default('area'))
   .option('--no-levels', 'leave the grey of the ground as it is')
   .option('--top <n>', 'classes named for each picture', wholeNumber(1, 10), 3)
+  .option('--csv <file>', 'write a table with a line for each picture: file, class, probability, those of all classes')
   .action(async (images: string[], options: PredictOptions & SharedOptions, command: Command) => {
     const asked = { ...options, images };
     const { kind } = dataOf(await readCheckpointInfo(options.checkpoint));
@@ -41,7 +42,7 @@ async function predictGarments(options: Asked): Promise<PhotosResult | undefined
   const result = await unlessInterrupted(withSession(options, session => predictStudy(options, session)));
   if (!result) return undefined;
   if (options.json) console.log(plainJson(result));
-  else print(result, options.out);
+  else print(result, options);
   return result;
 }
 
@@ -55,11 +56,11 @@ async function predictOthers(options: Asked, command: Command): Promise<Pictures
   const result = await unlessInterrupted(withSession(options, session => predictPictures(options, session)));
   if (!result) return undefined;
   if (options.json) console.log(plainJson(result));
-  else printPictures(result, options.out);
+  else printPictures(result, options);
   return result;
 }
 
-function printPictures({ model, pictures, accuracy, unreadable }: PicturesResult, out: string | undefined): void {
+function printPictures({ model, pictures, accuracy, unreadable }: PicturesResult, { csv, out }: Asked): void {
   for (const one of pictures) console.log(plainText(predictionLine(one)));
   if (accuracy) {
     const { images, right, ci95 } = accuracy;
@@ -69,6 +70,7 @@ function printPictures({ model, pictures, accuracy, unreadable }: PicturesResult
     );
   }
   if (unreadable.length > 0) console.log(`${unreadable.length} files could not be read.`);
+  if (csv !== undefined) console.log(plainText(`Table: ${csv}`));
   if (out) console.log(plainText(`Predictions: ${join(out, 'predictions.json')}`));
 }
 
@@ -85,7 +87,7 @@ function noSelections(path: string, before: string[] = []): string[] {
   return [...before, path];
 }
 
-function print({ model, photos, accuracy, outside, unreadable }: PhotosResult, out: string | undefined): void {
+function print({ model, photos, accuracy, outside, unreadable }: PhotosResult, { csv, out }: Asked): void {
   for (const photo of photos) {
     console.log(plainText(predictionLine(photo)));
     for (const { text } of photo.warnings) console.log(`  warning: ${text}`);
@@ -99,5 +101,6 @@ function print({ model, photos, accuracy, outside, unreadable }: PhotosResult, o
     if (outside > 0) console.log(`${outside} pictures show none of the ten classes and count nowhere.`);
   }
   if (unreadable.length > 0) console.log(`${unreadable.length} files could not be read.`);
+  if (csv !== undefined) console.log(plainText(`Table: ${csv}`));
   if (out) console.log(plainText(`Page: ${join(out, 'report.html')}`));
 }

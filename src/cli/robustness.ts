@@ -5,6 +5,7 @@ import { formatPercent } from '../study/format.ts';
 import { type RobustnessResult, type RobustnessStudyOptions, robustnessStudy } from '../study/index.node.ts';
 import { ensureWritable } from '../train/atomic-file.node.ts';
 import { checkRobustnessOptions } from '../train/index.ts';
+import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { type SharedOptions, withSharedOptions } from './options.ts';
 import { unlessInterrupted, withSession } from './session.ts';
 
@@ -35,7 +36,7 @@ const severityList = checked(text => {
   return severities;
 });
 
-export const robustnessCommand = withSharedOptions(new Command('robustness'))
+export const robustnessCommand = withDataFlags(withSharedOptions(new Command('robustness')))
   .description('accuracy of a checkpoint on corrupted test images')
   .requiredOption(
     '--checkpoint <files>',
@@ -46,7 +47,7 @@ export const robustnessCommand = withSharedOptions(new Command('robustness'))
     ...DEFAULT_CORRUPTIONS,
   ])
   .option('--severities <list>', 'from 1 (hardly seen) to 5 (severe)', severityList, [...DEFAULT_SEVERITIES])
-  .action(async (options: Omit<RobustnessStudyOptions, 'out'> & SharedOptions) => {
+  .action(async (options: Omit<RobustnessStudyOptions, 'out'> & SharedOptions & DataFlags) => {
     let out: string | undefined = options.out ?? 'runs/robustness';
     const result = await unlessInterrupted(
       withSession(options, async session => {
@@ -57,7 +58,7 @@ export const robustnessCommand = withSharedOptions(new Command('robustness'))
             error => void session.progress.note(`${error.message} The result is printed only; --out names a folder.`),
           );
         }
-        return robustnessStudy({ ...options, out }, session);
+        return robustnessStudy({ ...options, reading: datasetOptionsOf(options), out }, session);
       }),
     );
     if (!result) return;

@@ -1,35 +1,39 @@
 /** `weft run`, the main job: the whole study in one folder, taken up where it stopped, ending in one page. */
-import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { basename, join } from 'node:path';
+import { Command } from 'commander';
 import type { Device } from '../devices/device.ts';
 import { type OpenOptions, openOptionsLike } from '../devices/open.ts';
 import { plainText } from '../devices/plain-text.ts';
 import { convolutionOf, precisionOf } from '../devices/variants.ts';
 import { reportStage } from '../report/index.node.ts';
 import { formatDuration, formatPercent } from '../study/format.ts';
-import { Interrupted, PROFILE_NAMES, type ProfileName, profileNamed, type Session, shellWord } from '../study/index.ts';
+import { Interrupted, type Session, type StudySettings, shellWord, withLimit } from '../study/index.ts';
+import { readSettings } from '../study/settings-file.node.ts';
 import { runStudy, type StudySummary, studyDevice } from '../study/study.node.ts';
+import { type DataFlags, dataFlagWords, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { type SharedOptions, withSharedOptions } from './options.ts';
 import { withSession } from './session.ts';
 
-interface RunOptions extends SharedOptions {
-  readonly profile: ProfileName;
+interface RunOptions extends SharedOptions, DataFlags {
+  readonly settings: string;
+  readonly title?: string;
   readonly photos?: string;
   /** Given without a stage: all. */
   readonly force?: string | true;
 }
 
-export const runCommand = withSharedOptions(new Command('run'))
+export const runCommand = withDataFlags(withSharedOptions(new Command('run')))
   .description('the whole study: data, exploration, training, evaluation, tuning, explanations, robustness, one report')
-  .addOption(
-    new Option('--profile <name>', 'smoke: two minutes, to see that it works; quick: a quarter of an hour; full: hours')
-      .choices([...PROFILE_NAMES])
-      .default('quick'),
+  .option(
+    '--settings <name>',
+    'smoke: two minutes, to see that it works; quick: a quarter of an hour; full: hours; or a JSON file',
+    'quick',
   )
+  .option('--title <text>', 'of the page (default: the name of the data)')
   .option('--photos <folder>', 'pictures from elsewhere to try the CNN on (default: those of this package)')
   .option('--force [stages]', 'do these stages again (separated by commas), or all')
   .action(async (options: RunOptions) => {
-    const out = options.out ?? join('runs', options.profile);
+    const out = options.out ?? join('runs', basename(options.settings).replace(/\.json$/i, ''));
     try {
       const result = await run(options, out);
       if (options.json) console.log(JSON.stringify(result));
@@ -42,14 +46,16 @@ export const runCommand = withSharedOptions(new Command('run'))
   });
 
 async function run(options: RunOptions, out: string): Promise<StudySummary> {
+  const settings = withLimit(await readSettings(options.settings), options.limit);
   const { shared, open } = await asBefore(options, out);
-  return withSession(shared, session => study(options, out, session), open);
+  return withSession(shared, session => study(options, settings, out, session), open);
 }
 
-function study(options: RunOptions, out: string, session: Session): Promise<StudySummary> {
-  const { profile, seed, data, limit, photos, force } = options;
+function study(options: RunOptions, settings: StudySettings, out: string, session: Session): Promise<StudySummary> {
+  const { seed, data, title, photos, force } = options;
   const command = commandLine(options, out, session.device);
-  const asked = { profile: profileNamed(profile, limit), seed, data, photos, out, command };
+  const reading = datasetOptionsOf(options);
+  const asked = { settings, seed, data, reading, title, photos, out, command };
   return runStudy(
     {
       ...asked,
@@ -71,12 +77,15 @@ async function asBefore(options: RunOptions, out: string): Promise<{ shared: Sha
 }
 
 /** The command that makes this study again. */
-function commandLine({ profile, seed, limit, data, photos }: RunOptions, out: string, { kind, info }: Device): string {
-  const parts = ['weft run', `--profile ${profile}`, `--seed ${seed}`, `--device ${kind}`];
+function commandLine(options: RunOptions, out: string, { kind, info }: Device): string {
+  const { settings, title, seed, limit, data, photos } = options;
+  const parts = ['weft run', `--settings ${shellWord(settings)}`, `--seed ${seed}`, `--device ${kind}`];
   if (precisionOf(info.adapter) === 'highest') parts.push('--precision highest');
   if (convolutionOf(info.adapter) === 'direct') parts.push('--convolution direct');
   if (limit !== undefined) parts.push(`--limit ${limit}`);
   if (data !== undefined) parts.push(`--data ${shellWord(data)}`);
+  parts.push(...dataFlagWords(options));
+  if (title !== undefined) parts.push(`--title ${shellWord(title)}`);
   if (photos !== undefined) parts.push(`--photos ${shellWord(photos)}`);
   return [...parts, `--out ${shellWord(out)}`].join(' ');
 }

@@ -1,9 +1,11 @@
 /** `weft train`: one model, from the recipe of its name unless options say otherwise. */
+import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import type { Dataset } from '../data/index.node.ts';
+import { type Dataset, parseImageIndices } from '../data/index.node.ts';
 import { UsageError } from '../devices/errors.ts';
 import { type OpenOptions, openOptionsLike } from '../devices/open.ts';
-import { buildModel, type ModelSpec, modelForImages } from '../nn/index.ts';
+import { buildModel, type ModelSpec } from '../nn/index.ts';
+import { modelOn, recipeOn } from '../study/fit-to-data.ts';
 import { formatDuration, formatPercent } from '../study/format.ts';
 import { obtainDataset, type Progress, Run, RunFolder, type RunResult, type Session } from '../study/index.node.ts';
 import { readCheckpointInfo } from '../train/checkpoint.node.ts';
@@ -27,6 +29,7 @@ export interface TrainOptions extends SharedOptions, DataFlags, ModelOptions, Re
   readonly validation: number;
   readonly test: boolean;
   readonly checkpointEvery?: number;
+  readonly drop?: string;
   readonly from?: string;
   readonly resume?: boolean;
   readonly force?: boolean;
@@ -43,6 +46,10 @@ export const trainCommand = withRecipeOptions(withModelOptions(withDataFlags(wit
     'training images held out (the same ones whatever the seed) and evaluated after each epoch; the best epoch is kept',
     wholeNumber(0),
     0,
+  )
+  .option(
+    '--drop <file>',
+    'train without these training images: their numbers, one a line (# begins a comment) or as JSON; weft data describe --list writes the numbers of all',
   )
   .option('--no-test', 'leave the test images alone and report on the validation images')
   .option('--checkpoint-every <steps>', 'write a checkpoint within an epoch too', wholeNumber(1))
@@ -81,25 +88,16 @@ async function summaryOf(spec: ModelSpec, options: TrainOptions) {
   return buildModel(options.from === undefined ? modelOn(spec, data) : spec).summary([height, width, channels]);
 }
 
-/**
- * The model for the images and classes of a data set.
- * @throws UsageError for a single class, and for images too small for the model
- */
-function modelOn(spec: ModelSpec, { kind, train, classNames, mean, std, provenance }: Dataset): ModelSpec {
-  if (kind === 'fashion-mnist') return spec;
-  const classes = classNames.length;
-  if (classes < 2) throw new UsageError(`${provenance.path} has one class; there is nothing to tell apart.`);
-  return modelForImages(spec, { imageShape: [train.height, train.width, train.channels], classes, mean, std });
-}
-
 /** Whether a mirrored image still shows the same is known of garments; other images are mirrored only when told to. */
-function recipeOn(recipe: Recipe, { kind }: Dataset, { flip }: RecipeOptions, progress: Progress): Recipe {
-  const { augmentation } = recipe;
-  if (kind === 'fashion-mnist' || flip !== undefined || !augmentation || augmentation.flip === 'none') return recipe;
-  progress.note(
-    'Images are not mirrored (--flip none), as only those of Fashion-MNIST are by default; --flip random mirrors them.',
-  );
-  return { ...recipe, augmentation: { ...augmentation, flip: 'none' } };
+function ownRecipe(recipe: Recipe, data: Dataset, { flip }: RecipeOptions, progress: Progress): Recipe {
+  if (flip !== undefined) return recipe;
+  const own = recipeOn(recipe, data);
+  if (own !== recipe) {
+    progress.note(
+      'Images are not mirrored (--flip none), as only those of Fashion-MNIST are by default; --flip random mirrors them.',
+    );
+  }
+  return own;
 }
 
 /**
@@ -128,6 +126,7 @@ async function train(model: ModelSpec, options: TrainOptions): Promise<RunResult
   const out = options.out ?? `runs/${options.model}-seed${seed}${from === undefined ? '' : '-continued'}`;
   if (force && options.resume)
     throw new UsageError('--resume goes on with the run that --force replaces; give one of them.');
+  const dropList = options.drop === undefined ? undefined : await readDropList(options.drop, options);
   const resume = options.resume === true && (await new RunFolder(out).isResumable());
   const { shared, open } = resume ? await asBefore(out, options) : { shared: options, open: {} };
   const work = async (session: Session): Promise<RunResult> => {
@@ -139,8 +138,12 @@ async function train(model: ModelSpec, options: TrainOptions): Promise<RunResult
     if (options.resume && !resume) session.progress.note(`There is no checkpoint in ${out} yet; the run begins.`);
     const loop = { checkpointEvery, capture };
     const fitting = from === undefined ? modelOn(model, data) : model;
-    const own = recipeOn(recipe, data, options, session.progress);
-    const asked = { model: fitting, recipe: own, seed, from, validation, test, loop, out, resume, force };
+    const own = ownRecipe(recipe, data, options, session.progress);
+    const drop = dropList && {
+      indices: parseImageIndices(dropList.text, dropList.source, data.train.count),
+      source: dropList.source,
+    };
+    const asked = { model: fitting, recipe: own, seed, from, validation, drop, test, loop, out, resume, force };
     const run = await Run.open(asked, data, session);
     try {
       if (profile) await showProfile({ model: fitting, recipe: own, capture, out }, run.trainingSet, session);
@@ -150,6 +153,17 @@ async function train(model: ModelSpec, options: TrainOptions): Promise<RunResult
     }
   };
   return unlessInterrupted(withSession(shared, work, open));
+}
+
+/** The list's text; what it says is known when the images are. */
+async function readDropList(source: string, { limit }: TrainOptions): Promise<{ text: string; source: string }> {
+  if (limit !== undefined) {
+    throw new UsageError('--drop names images of the whole data set, of which --limit takes some; give one of them.');
+  }
+  const text = await readFile(source, 'utf8').catch(error => {
+    throw new UsageError(`--drop ${source} cannot be read (${(error as NodeJS.ErrnoException).code ?? error}).`);
+  });
+  return { text, source };
 }
 
 /** A resumed run goes on on the device it began on, with the same form of multiply-add: then the losses are the same bits. */
@@ -163,7 +177,7 @@ export function printResult(result: RunResult, out: string | undefined): void {
   const { accuracy, ci95, macro, images } = result.evaluation;
   console.log(
     `${result.model}: ${result.evaluatedOn} accuracy ${formatPercent(accuracy)} ` +
-      `(95 % interval ${formatPercent(ci95[0])} to ${formatPercent(ci95[1])}), macro F1 ${formatPercent(macro.f1)}, on ${images} images, ` +
+      `(95 % interval ${formatPercent(ci95[0])} to ${formatPercent(ci95[1])}), macro F1 ${formatPercent(macro.f1)} (precision ${formatPercent(macro.precision)}, recall ${formatPercent(macro.recall)}), on ${images} images, ` +
       `${result.epochs} epochs in ${formatDuration(result.seconds)} on ${result.device}` +
       `${result.sampleData ? ' -- SAMPLE DATA' : ''}`,
   );

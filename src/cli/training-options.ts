@@ -2,7 +2,9 @@
  * Options that describe a model and how it is trained, for every command that trains. What is not given comes from the
  * model's own defaults and from the recipe of its name; an option that a model does not have is refused, not ignored.
  */
+import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { showValue } from '../devices/checks.ts';
 import { UsageError } from '../devices/errors.ts';
 import type { AugmentParams } from '../kernels/image/index.ts';
 import {
@@ -17,11 +19,14 @@ import {
 } from '../nn/index.ts';
 import {
   type AffineRange,
+  type ClassWeights,
   erasing,
   OPTIMIZER_NAMES,
   type OptimizerName,
   RECIPES,
   type Recipe,
+  SAMPLINGS,
+  type Sampling,
 } from '../train/index.ts';
 import { numberAbove, numberBetween, wholeNumber, wholeNumbers } from './options.ts';
 
@@ -51,6 +56,8 @@ export interface RecipeOptions {
   readonly warmUp?: number;
   readonly smoothing?: number;
   readonly smoothingEpochs?: number;
+  readonly classWeights?: ClassWeights | 'none';
+  readonly sampling?: Sampling;
   readonly augment: boolean;
   readonly crop?: number;
   readonly flip?: AugmentParams['flip'];
@@ -106,9 +113,25 @@ export function withRecipeOptions(command: Command): Command {
     .option('--warm-up <epochs>', 'let the learning rate rise from zero first', numberBetween(0, 1000))
     .option('--smoothing <x>', 'label smoothing', numberBetween(0, 1))
     .option('--smoothing-epochs <n>', 'end label smoothing after so many epochs', wholeNumber(0))
+    .option(
+      '--class-weights <which>',
+      'what each class counts in the loss: none, balanced (alike, however many images it has), a list by label, e.g. 1,10, or a file with one',
+      classWeights,
+    )
+    .addOption(
+      new Option(
+        '--sampling <how>',
+        'balanced: every epoch sees equally many images of each class; shuffled (default): each image once',
+      ).choices([...SAMPLINGS]),
+    )
     .option('--no-augment', 'train on the images as they are')
-    .option('--crop <pixels>', 'shift images by up to so many pixels', wholeNumber(0, 27))
-    .addOption(new Option('--flip <how>', 'mirror images').choices(['none', 'random', 'alternating']))
+    .option('--crop <pixels>', 'shift images by up to so many pixels', wholeNumber(0))
+    .addOption(
+      new Option(
+        '--flip <how>',
+        'mirror images left to right (default: none; of Fashion-MNIST what the recipe of the model says)',
+      ).choices(['none', 'random', 'alternating']),
+    )
     .option('--erase <probability>', 'erase a random rectangle of an image', numberBetween(0, 1))
     .option('--affine <degrees,scale,shear>', 'turn, scale and slant images by up to, e.g., 10,0.1,5', affineRange)
     .option('--mixup <alpha>', 'blend images in pairs', numberBetween(0, 100))
@@ -116,6 +139,36 @@ export function withRecipeOptions(command: Command): Command {
     .option('--ema <decay>', 'average the parameters with this decay', numberBetween(0, 1))
     .option('--clip <norm>', 'scale gradients down to this norm', numberAbove(0, 1e9))
     .option('--patience <epochs>', 'stop when validation has not improved for so long', wholeNumber(1));
+}
+
+/** none, balanced, numbers separated by commas, or a file with numbers: as JSON or anyhow apart, `#` begins a comment. */
+function classWeights(text: string): ClassWeights | 'none' {
+  if (text === 'none' || text === 'balanced') return text;
+  const isList = /^[-+.\deE,\s]*\d[-+.\deE,\s]*$/.test(text);
+  const given = isList ? text : contentsOf(text);
+  const words = given
+    .replace(/#.*$/gm, '')
+    .replace(/^\ufeff?\s*\[([^[\]]*)\]\s*$/, '$1')
+    .split(/[,\s]+/)
+    .filter(word => word !== '');
+  const weights = words.map(Number);
+  const wrong = weights.findIndex(weight => !(weight > 0 && weight < Number.POSITIVE_INFINITY));
+  if (wrong >= 0) {
+    throw new InvalidArgumentError(
+      `The weight of class ${wrong} must be a number above 0, not ${showValue(words[wrong])}.`,
+    );
+  }
+  if (weights.length === 0) throw new InvalidArgumentError('There are no numbers.');
+  return weights;
+}
+
+function contentsOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new InvalidArgumentError(`It must be none, balanced, numbers such as 1,10, or a file with them (${code}).`);
+  }
 }
 
 function affineRange(text: string): AffineRange {
@@ -179,10 +232,18 @@ export function recipeOf(options: RecipeOptions & { readonly model: ModelName })
   const { epochs, batchSize, optimizer, learningRate, momentum, weightDecay, schedule, warmUp, smoothing } = options;
   const { smoothingEpochs, affine, mixup, cutmix, ema, clip, patience } = options;
   const recipe = RECIPES[options.model];
+  // Absent unless wanted: a recipe is part of its run's identity.
+  const classWeights = options.classWeights === 'none' ? undefined : options.classWeights;
+  const sampling = options.sampling === 'shuffled' ? undefined : options.sampling;
+  if (classWeights === 'balanced' && sampling === 'balanced') {
+    throw new UsageError(
+      '--class-weights balanced and --sampling balanced both make classes count alike; together they favour the small ones.',
+    );
+  }
   return {
     ...recipe,
     ...given({ epochs, batchSize, optimizer, learningRate, momentum, weightDecay, schedule, warmUp, smoothing }),
-    ...given({ smoothingEpochs, affine, mixup, cutmix, ema, patience, maxGradientNorm: clip }),
+    ...given({ smoothingEpochs, classWeights, sampling, affine, mixup, cutmix, ema, patience, maxGradientNorm: clip }),
     augmentation: augmentationOf(options, recipe),
     ...(options.augment ? {} : { affine: null, mixup: 0, cutmix: 0 }),
   };

@@ -4,6 +4,7 @@ import { formatDuration, formatPercent } from '../study/format.ts';
 import { type TuneOptions, type TuneResult, tuneStudy } from '../study/index.node.ts';
 import { TUNED_SPACES } from '../study/tune.node.ts';
 import { ranking } from '../train/index.ts';
+import { type DataFlags, datasetOptionsOf, withDataFlags } from './dataset-options.ts';
 import { numberBetween, type SharedOptions, wholeNumber, wholeNumbers, withSharedOptions } from './options.ts';
 import { unlessInterrupted, withSession } from './session.ts';
 
@@ -15,7 +16,7 @@ function budgets(text: string): number[] {
   return epochs;
 }
 
-export const tuneCommand = withSharedOptions(new Command('tune'))
+export const tuneCommand = withDataFlags(withSharedOptions(new Command('tune')))
   .description('try combinations of options on held-out training images (random search, successive halving)')
   .addOption(new Option('--model <name>', 'architecture').choices(Object.keys(TUNED_SPACES)).default('mini-resnet'))
   .option('--trials <n>', 'combinations to try', wholeNumber(1, 10_000), 12)
@@ -24,11 +25,12 @@ export const tuneCommand = withSharedOptions(new Command('tune'))
   .option('--images <n>', 'training images to train on', wholeNumber(1), 6000)
   .option('--held-out <n>', 'training images to judge by', wholeNumber(1), 2000)
   .option('--widths <list>', 'channels of the stages (default: mini-resnet 8,16,32; cnn 8,16)', wholeNumbers(1))
-  .action(async (options: Omit<TuneOptions, 'widths' | 'out'> & SharedOptions & { widths?: number[] }) => {
+  .action(async (options: Omit<TuneOptions, 'widths' | 'out'> & SharedOptions & DataFlags & { widths?: number[] }) => {
     const widths = options.widths ?? (options.model === 'cnn' ? [8, 16] : [8, 16, 32]);
     const out = options.out ?? `runs/tune-${options.model}`;
+    const reading = datasetOptionsOf(options);
     const result = await unlessInterrupted(
-      withSession(options, session => tuneStudy({ ...options, widths, out }, session)),
+      withSession(options, session => tuneStudy({ ...options, reading, widths, out }, session)),
     );
     if (!result) return;
     if (options.json) console.log(JSON.stringify(result));

@@ -8,6 +8,8 @@ import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 
 const SHUFFLE_STREAM = streamNamed('shuffle');
 const SPLIT_STREAM = streamNamed('split');
+const BALANCE_STREAM = streamNamed('balance');
+const FOLD_STREAM = streamNamed('folds');
 
 /** Exchanges the elements in place (R. A. Fisher, F. Yates, 1938; in R. Durstenfeld's form, 1964). */
 function fisherYates(values: Uint32Array, random: PhiloxStream): void {
@@ -28,6 +30,50 @@ export function shuffledIndices(count: number, seed: number, epoch: number): Uin
   const indices = Uint32Array.from({ length: checkCount(count) }, (_, index) => index);
   fisherYates(indices, new PhiloxStream(seed, SHUFFLE_STREAM, epoch));
   return indices;
+}
+
+/**
+ * The order of one epoch in which every class that has images is seen equally often: as many places as there are labels,
+ * an equal share of them for each class (one more for some, other ones in every epoch, where they do not divide). An image of
+ * a large class is seen at most once; those of a small class are all seen before one is seen again.
+ *
+ * @param labels `[count]`
+ * @param epoch 0 .. 2^32 - 1; every epoch has its own
+ * @returns places in `labels`
+ */
+export function balancedIndices(labels: ArrayLike<number>, seed: number, epoch: number): Uint32Array {
+  const classes = [...membersByClass(labels)].sort(([a], [b]) => a - b);
+  const random = new PhiloxStream(seed, BALANCE_STREAM, epoch);
+  const rest = labels.length % classes.length;
+  const order = Uint32Array.from(classes, (_, position) => position);
+  fisherYates(order, random);
+  const hasOneMore = new Set(order.subarray(0, rest));
+  const indices = new Uint32Array(labels.length);
+  let filled = 0;
+  classes.forEach(([label, members], position) => {
+    const drawn = Uint32Array.from(members);
+    const ofClass = new PhiloxStream(seed, streamNamed(`balance ${label}`), epoch);
+    let wanted = Math.floor(labels.length / classes.length) + Number(hasOneMore.has(position));
+    while (wanted > 0) {
+      fisherYates(drawn, ofClass);
+      const some = drawn.subarray(0, wanted);
+      indices.set(some, filled);
+      filled += some.length;
+      wanted -= some.length;
+    }
+  });
+  fisherYates(indices, random);
+  return indices;
+}
+
+function membersByClass(labels: ArrayLike<number>): Map<number, number[]> {
+  const byClass = new Map<number, number[]>();
+  for (let index = 0; index < labels.length; index++) {
+    const members = byClass.get(labels[index]);
+    if (members === undefined) byClass.set(labels[index], [index]);
+    else members.push(index);
+  }
+  return byClass;
 }
 
 /** Two disjoint sets of indices, each ascending, that together are all. */
@@ -52,12 +98,7 @@ export function stratifiedSplit(labels: ArrayLike<number>, holdOut: number, seed
       `Of ${count} images, ${holdOut} cannot be held out: give a share below 1 or a smaller number.`,
     );
   }
-  const byClass = new Map<number, number[]>();
-  for (let index = 0; index < count; index++) {
-    const members = byClass.get(labels[index]);
-    if (members === undefined) byClass.set(labels[index], [index]);
-    else members.push(index);
-  }
+  const byClass = membersByClass(labels);
   const classes = [...byClass.keys()].sort((a, b) => a - b);
   const shares = largestRemainders(
     classes.map(label => byClass.get(label)!.length),
@@ -78,6 +119,30 @@ export function stratifiedSplit(labels: ArrayLike<number>, holdOut: number, seed
     else train[trained++] = index;
   }
   return { train, heldOut };
+}
+
+/**
+ * Divides all images into folds of nearly the same size (they differ by one at most), each class evenly among them.
+ *
+ * @param labels `[count]`
+ * @param folds from 2 to the number of images
+ * @returns the indices of each fold, ascending
+ */
+export function stratifiedFolds(labels: ArrayLike<number>, folds: number, seed: number): Uint32Array[] {
+  if (!Number.isInteger(folds) || folds < 2 || folds > labels.length) {
+    throw new UsageError(
+      `${labels.length} images cannot be divided into ${folds} folds; at least 2, of an image each.`,
+    );
+  }
+  const dealt: number[][] = Array.from({ length: folds }, () => []);
+  let next = 0;
+  for (const [label, members] of [...membersByClass(labels)].sort(([a], [b]) => a - b)) {
+    const shuffled = Uint32Array.from(members);
+    fisherYates(shuffled, new PhiloxStream(seed, FOLD_STREAM, label));
+    // The next class goes on where this one ended, so that no fold gets every class's first image.
+    for (const index of shuffled) dealt[next++ % folds].push(index);
+  }
+  return dealt.map(fold => Uint32Array.from(fold).sort());
 }
 
 /** Whole numbers in the proportion of `sizes` that add up to `total`. */

@@ -1,4 +1,4 @@
-/** The garment lies elsewhere, crooked, smaller, slanted, or the other way round. What comes into view is black. */
+/** What is shown lies elsewhere, crooked, smaller, slanted, or the other way round. What comes into view is black. */
 import { type Corruption, type GreyImage, graded, randomSign, type Severity, sampleAt } from './corruption-kind.ts';
 
 const geometry = (what: string, apply: Corruption['apply'], isGraded = true): Corruption => ({
@@ -42,7 +42,7 @@ export const GEOMETRY = {
     const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
     return warp(image, { xx: cos, xy: sin, yx: -sin, yy: cos });
   }),
-  translate: geometry('moved in some direction by 1.5 to 8 of the 28 pixels', (image, severity, random) => {
+  translate: geometry('moved in some direction by 1.5 to 8 pixels', (image, severity, random) => {
     const distance = graded([1.5, 3, 4.5, 6, 8], severity);
     const angle = 2 * Math.PI * random.uniform();
     const [dx, dy] = [distance * Math.cos(angle), distance * Math.sin(angle)];

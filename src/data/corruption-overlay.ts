@@ -1,4 +1,4 @@
-/** Something in front of the garment: a stripe, dotted and zigzag lines, drops on the lens. */
+/** Something in front of what is shown: a stripe, dotted and zigzag lines, drops on the lens. */
 import type { PhiloxStream } from '../kernels/random/philox.ts';
 import { type Corruption, type GreyImage, gaussianBlur, graded } from './corruption-kind.ts';
 
@@ -55,7 +55,7 @@ export const OVERLAYS = {
       const breadth = graded([1, 2, 4, 6, 8], severity);
       const isUpright = random.nextUint32() >>> 31;
       const length = isUpright ? width : height;
-      // The middle half of the image: a stripe beside the garment would say nothing.
+      // The middle half of the image: a stripe beside what is shown would say nothing.
       const centre = length * (0.25 + 0.5 * random.uniform());
       return values.map((value, p) => {
         const place = (isUpright ? p % width : Math.floor(p / width)) + 0.5;

@@ -43,7 +43,7 @@ function clouds({ width, height }: GreyImage, random: PhiloxStream): Float64Arra
 }
 
 export const TONES = {
-  brightness: tone('lit too much: garment and background alike', ({ values }, severity) => {
+  brightness: tone('lit too much, bright and dark parts alike', ({ values }, severity) => {
     const light = graded([0.1, 0.2, 0.3, 0.4, 0.5], severity);
     return values.map(value => value + light);
   }),
@@ -52,13 +52,13 @@ export const TONES = {
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     return values.map(value => mean + kept * (value - mean));
   }),
-  fog: tone('clouds in front of the garment', (image, severity, random) => {
+  fog: tone('clouds in front of the lens', (image, severity, random) => {
     const density = graded([0.3, 0.6, 0.9, 1.3, 1.8], severity);
     const field = clouds(image, random);
     return image.values.map((value, p) => (value + density * field[p]) / (1 + density));
   }),
   inverse: tone(
-    'a negative: the garment dark, the background white',
+    'a negative: what was light is dark, what was dark is light',
     ({ values }) => values.map(value => 1 - value),
     false,
   ),

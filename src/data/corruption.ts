@@ -12,7 +12,7 @@
  * learning. ISSTA 2022 (Fashion-MNIST-C).
  * D. Hendrycks, T. Dietterich: Benchmarking neural network robustness to common corruptions and perturbations. ICLR 2019.
  */
-import { ShapeError, UsageError } from '../devices/errors.ts';
+import { UsageError } from '../devices/errors.ts';
 import { PhiloxStream, streamNamed } from '../kernels/random/philox.ts';
 import { BLURS } from './corruption-blur.ts';
 import { GEOMETRY } from './corruption-geometry.ts';
@@ -71,12 +71,13 @@ export interface CorruptOptions {
 }
 
 /**
- * Corrupted copies of grey images, with their labels.
+ * Corrupted copies of images, with their labels. Of images in colour every channel is corrupted alike; only noise is drawn
+ * for each channel by itself.
  *
- * @param set `[count, height, width, 1]` bytes; it is not changed
+ * @param set `[count, height, width, channels]` bytes; it is not changed
  * @param name one of `CORRUPTION_NAMES`
  * @param severity 0 (a plain copy) to 5
- * @throws UsageError for an unknown name or severity; ShapeError for images that are not grey
+ * @throws UsageError for an unknown name or severity, or an image that is not there
  *
  * @example
  * const foggy = corruptImages(test, 'fog', 3, { seed: 0 });
@@ -90,12 +91,10 @@ export function corruptImages(
   const corruption = corruptionNamed(name);
   checkSeverity(severity);
   const { width, height, channels } = set;
-  if (channels !== 1) {
-    throw new ShapeError(`Corruptions are made for grey images; these have ${channels} channels.`);
-  }
   const count = indices ? indices.length : set.count;
   const area = width * height;
-  const images = new Uint8Array(count * area);
+  const size = area * channels;
+  const images = new Uint8Array(count * size);
   const labels = new Uint8Array(count);
   const stream = streamNamed(`corrupt/${name}`);
   const values = new Float64Array(area);
@@ -105,15 +104,19 @@ export function corruptImages(
       throw new UsageError(`There is no image ${index} among ${set.count}.`);
     }
     labels[i] = set.labels[index];
-    const clean = set.images.subarray(index * area, (index + 1) * area);
+    const clean = set.images.subarray(index * size, (index + 1) * size);
     if (severity === 0) {
-      images.set(clean, i * area);
+      images.set(clean, i * size);
       continue;
     }
-    for (let p = 0; p < area; p++) values[p] = clean[p] / 255;
-    const random = new PhiloxStream(seed, stream, index);
-    const changed = corruption.apply({ values, width, height }, severity, random);
-    for (let p = 0; p < area; p++) images[i * area + p] = Math.round(255 * Math.min(1, Math.max(0, changed[p])));
+    for (let c = 0; c < channels; c++) {
+      for (let p = 0; p < area; p++) values[p] = clean[p * channels + c] / 255;
+      const draw = corruption.family === 'noise' ? index * channels + c : index;
+      const changed = corruption.apply({ values, width, height }, severity, new PhiloxStream(seed, stream, draw));
+      for (let p = 0; p < area; p++) {
+        images[i * size + p * channels + c] = Math.round(255 * Math.min(1, Math.max(0, changed[p])));
+      }
+    }
   }
   return { images, labels, count, width, height, channels };
 }

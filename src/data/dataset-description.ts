@@ -1,5 +1,6 @@
 /** What a data set is, in numbers and in plain text. */
 import { plainText } from '../devices/plain-text.ts';
+import { csvLine } from './csv.ts';
 import { classCounts, type Dataset, type Provenance } from './dataset.ts';
 import type { ImageSet } from './fashion-mnist.ts';
 
@@ -62,6 +63,18 @@ export function descriptionLines(description: DatasetDescription): string[] {
     `Training pixels in [0, 1]: mean ${list(mean)}, sd ${list(std)}`,
     ...preparation,
     ...table.map(([name, ...counts]) => `  ${name.padEnd(longest)}${counts.map(count => count.padStart(10)).join('')}`),
+    'Numbers of the images, as weft train --drop takes them, with class and file of each: add --list FILE.',
     ...(warnings.length === 0 ? ['Nothing odd was found.'] : warnings.map(warning => `Odd: ${plainText(warning)}`)),
   ];
+}
+
+/** Every image of a data set as a table (see `csvLine`): its part, its number in it from 0, its class, its file if it has one. */
+export function imageTable({ train, test, classNames, files }: Dataset): string {
+  const lines = [csvLine(['part', 'number', 'label', 'class', ...(files ? ['file'] : [])])];
+  for (const [part, { labels }] of [['train', train] as const, ['test', test] as const]) {
+    labels.forEach((label, number) => {
+      lines.push(csvLine([part, number, label, classNames[label], ...(files ? [files[part].at(number)] : [])]));
+    });
+  }
+  return lines.join('');
 }

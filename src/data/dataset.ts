@@ -41,6 +41,12 @@ export interface Provenance {
   readonly preparation: readonly string[];
 }
 
+/** Names of files, by the numbers of their images. */
+export interface FileNames {
+  readonly length: number;
+  at(index: number): string;
+}
+
 export interface Dataset {
   readonly kind: DatasetKind;
   /** Images `[N, H, W, C]`, bytes, and labels `[N]`. */
@@ -54,6 +60,8 @@ export interface Dataset {
   /** Standard deviation of the training pixels in [0, 1], one for each channel. */
   readonly std: readonly number[];
   readonly provenance: Provenance;
+  /** Where every image is a file of its own: their names below the folder. */
+  readonly files?: Readonly<Record<Split, FileNames>>;
   readonly source: DataSource;
   /** True for the package's small sample of Fashion-MNIST. */
   readonly isSample: boolean;
@@ -63,7 +71,7 @@ export interface Dataset {
 
 /** What a reader found. */
 export type DatasetParts = Pick<Dataset, 'train' | 'test' | 'classNames' | 'provenance'> &
-  Partial<Pick<Dataset, 'kind' | 'source' | 'isSample' | 'warnings'>>;
+  Partial<Pick<Dataset, 'kind' | 'files' | 'source' | 'isSample' | 'warnings'>>;
 
 /** Most classes that a label of one byte can tell apart. */
 export const MOST_CLASSES = 256;
@@ -97,6 +105,7 @@ export function makeDataset(parts: DatasetParts): Dataset {
     test,
     classNames,
     provenance,
+    ...(parts.files && { files: parts.files }),
     source: parts.source ?? { kind: 'directory', path },
     isSample: parts.isSample ?? false,
     warnings: [...(parts.warnings ?? []), ...oddities(train, test, classNames, statistics.std)],

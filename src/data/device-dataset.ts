@@ -116,6 +116,10 @@ export class DeviceDataset {
     this.labels.dispose();
     release(this.#state);
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 function checkSet({ images, labels, count, height, width, channels }: ImageSet): void {

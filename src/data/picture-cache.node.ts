@@ -11,12 +11,16 @@ import type { ImageSet, Split } from './fashion-mnist.ts';
 import type { PictureListing } from './picture-folder.node.ts';
 
 /** Goes up when the same files give other arrays or warnings. */
-const VERSION = 1;
+const VERSION = 2;
 const LENGTH_BYTES = 4;
 const LONGEST_HEADER = 1 << 24;
 
 /** What is kept of a folder of pictures. */
-export type CachedPictures = Pick<DatasetParts, 'train' | 'test'> & { readonly warnings: readonly string[] };
+export type CachedPictures = Pick<DatasetParts, 'train' | 'test'> & {
+  readonly warnings: readonly string[];
+  /** Places of the pictures that could not be read, in the list of the training pictures and then those of the test. */
+  readonly unread: readonly number[];
+};
 
 /** Where the pictures of a folder are kept. */
 export interface CachePlace {
@@ -35,9 +39,9 @@ export async function cachePlace(
 ): Promise<CachePlace> {
   const files = createHash('sha256');
   files.update(JSON.stringify(listing.classNames));
-  for (const list of [listing.train, listing.test ?? []]) {
+  for (const list of [listing.train, listing.test]) {
     files.update('\n');
-    for (const { name, label, size, times } of list) files.update(`${JSON.stringify([name, label, size, ...times])}\n`);
+    list?.describe(part => files.update(part));
   }
   const folder = createHash('sha256').update(JSON.stringify([await realpath(path), VERSION, how]));
   const prefix = `${folder.digest('hex').slice(0, 16)}-`;
@@ -51,10 +55,10 @@ export function partSums({ train, test }: Pick<CachedPictures, 'train' | 'test'>
   return { train: sum(train), test: sum(test) };
 }
 
-type Header = { readonly warnings: readonly string[]; readonly sums: Readonly<Record<Split, string>> } & Record<
-  Split,
-  Omit<ImageSet, 'images' | 'labels'>
->;
+type Header = Pick<CachedPictures, 'warnings' | 'unread'> & { readonly sums: Readonly<Record<Split, string>> } & Record<
+    Split,
+    Omit<ImageSet, 'images' | 'labels'>
+  >;
 
 const withoutArrays = ({ images: _, labels: __, ...sizes }: ImageSet): Omit<ImageSet, 'images' | 'labels'> => sizes;
 const pixelsOf = ({ count, height, width, channels }: Omit<ImageSet, 'images' | 'labels'>): number =>
@@ -69,8 +73,8 @@ export async function keepPictures(
   pictures: CachedPictures,
   sums: Record<Split, string>,
 ): Promise<string | undefined> {
-  const { train, test, warnings } = pictures;
-  const header: Header = { warnings, sums, train: withoutArrays(train), test: withoutArrays(test) };
+  const { train, test, warnings, unread } = pictures;
+  const header: Header = { warnings, unread, sums, train: withoutArrays(train), test: withoutArrays(test) };
   const text = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(text.length);
@@ -117,7 +121,7 @@ export async function keptPictures({
     const [a, b, c, d] = await read(LENGTH_BYTES);
     const length = a + 256 * b + 65536 * c + 16777216 * d;
     if (length > Math.min(size, LONGEST_HEADER)) return undefined;
-    const { warnings, sums, train, test }: Header = JSON.parse(new TextDecoder().decode(await read(length)));
+    const { warnings, unread, sums, train, test }: Header = JSON.parse(new TextDecoder().decode(await read(length)));
     if (LENGTH_BYTES + length + train.count + test.count + pixelsOf(train) + pixelsOf(test) !== size) return undefined;
     const labels = [await read(train.count), await read(test.count)];
     const images = [await read(pixelsOf(train)), await read(pixelsOf(test))];
@@ -125,6 +129,7 @@ export async function keptPictures({
       train: { ...train, images: images[0], labels: labels[0] },
       test: { ...test, images: images[1], labels: labels[1] },
       warnings,
+      unread,
     };
     const found = partSums(pictures);
     return found.train === sums.train && found.test === sums.test ? { ...pictures, sums: found } : undefined;

@@ -1,12 +1,13 @@
 /** A folder of pictures as a data set: listed, split where no test images are marked, decoded or taken from the cache. */
 import { stratifiedSplit } from './batches.ts';
-import type { DatasetParts } from './dataset.ts';
+import type { Dataset, DatasetParts, FileNames } from './dataset.ts';
 import { type DatasetOptions, TEST_SHARE } from './dataset-options.ts';
 import { cacheDirectory } from './fashion-mnist.node.ts';
 import type { ImageSet } from './fashion-mnist.ts';
 import { type CachedPictures, cachePlace, keepPictures, keptPictures, partSums } from './picture-cache.node.ts';
 import { decodePictures } from './picture-decoding.node.ts';
-import type { ListedPicture, PictureListing } from './picture-folder.node.ts';
+import type { PictureListing } from './picture-folder.node.ts';
+import { joinedPictures, type PictureList, pictureSelection } from './picture-list.ts';
 
 /**
  * Reads a folder of pictures.
@@ -29,6 +30,7 @@ export async function readPictures(
   return {
     train: pictures.train,
     test: pictures.test,
+    files: filesOf(train, test, pictures.unread),
     classNames,
     provenance: {
       format: 'pictures',
@@ -52,34 +54,43 @@ export async function readPictures(
   };
 }
 
+/** Names of the files of the images, which are all pictures but those that could not be read. */
+function filesOf(train: PictureList, test: PictureList, unread: readonly number[]): Dataset['files'] {
+  const isUnread = new Set(unread);
+  const named = (list: PictureList, first: number): FileNames => {
+    const places = Uint32Array.from({ length: list.length }, (_, i) => i).filter(i => !isUnread.has(first + i));
+    return { length: places.length, at: index => list.at(places[index]).name };
+  };
+  return { train: named(train, 0), test: named(test, train.length) };
+}
+
 interface Lists {
-  readonly train: readonly ListedPicture[];
-  readonly test: readonly ListedPicture[];
+  readonly train: PictureList;
+  readonly test: PictureList;
   readonly warnings: readonly string[];
 }
 
 function split({ train, test }: PictureListing, { testShare = TEST_SHARE, splitSeed = 0 }: DatasetOptions): Lists {
   if (test) return { train, test, warnings: [] };
-  const labels = train.map(({ label }) => label);
-  const parts = stratifiedSplit(labels, testShare, splitSeed);
-  const chosen = (indices: Uint32Array): ListedPicture[] => Array.from(indices, index => train[index]);
+  const parts = stratifiedSplit(train.labels(), testShare, splitSeed);
   const share = `${parts.heldOut.length} of the ${train.length} pictures`;
   return {
-    train: chosen(parts.train),
-    test: chosen(parts.heldOut),
+    train: pictureSelection(train, parts.train),
+    test: pictureSelection(train, parts.heldOut),
     warnings: [`There is no folder of test images; ${share}, drawn with seed ${splitSeed}, are the test images.`],
   };
 }
 
 async function decode(
-  train: readonly ListedPicture[],
-  test: readonly ListedPicture[],
+  train: PictureList,
+  test: PictureList,
   path: string,
   options: DatasetOptions,
 ): Promise<CachedPictures> {
-  const list = [...train, ...test];
+  const list = joinedPictures(train, test);
   const { images, kept, height, width, channels, warnings } = await decodePictures(list, path, options);
-  const labels = Uint8Array.from(kept, index => list[index].label);
+  const all = list.labels();
+  const labels = Uint8Array.from(kept, index => all[index]);
   const trained = kept.filter(index => index < train.length).length;
   const pixels = height * width * channels;
   const part = (from: number, to: number): ImageSet => ({
@@ -90,5 +101,7 @@ async function decode(
     width,
     channels,
   });
-  return { train: part(0, trained), test: part(trained, kept.length), warnings };
+  const isKept = new Set(kept);
+  const unread = kept.length === list.length ? [] : [...all.keys()].filter(index => !isKept.has(index));
+  return { train: part(0, trained), test: part(trained, kept.length), unread, warnings };
 }

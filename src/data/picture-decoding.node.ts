@@ -3,8 +3,9 @@
  * other in this thread, all others by sharp on every core, as many at a time as there are cores. What is wrong with some of
  * the pictures is counted and told once for each kind.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { DataError } from '../devices/errors.ts';
 import { plainText } from '../devices/plain-text.ts';
@@ -12,8 +13,8 @@ import { someOf } from './dataset.ts';
 import type { DatasetOptions } from './dataset-options.ts';
 import { allocate } from './declared-bytes.node.ts';
 import { type PicturePixels, readPicturePixels } from './picture-file.node.ts';
-import type { ListedPicture } from './picture-folder.node.ts';
-import { readSmallPng } from './small-png.node.ts';
+import type { ListedPicture, PictureList } from './picture-list.ts';
+import { MOST_SMALL_BYTES, readSmallPng } from './small-png.node.ts';
 
 /** Files up to this many bytes are read here, where they may be small PNG pictures. */
 const SMALL_FILE = 1 << 16;
@@ -41,11 +42,12 @@ export interface DecodedPictures {
  * @throws DataError where sizes differ and `resize` does not say what to make of them, and where no picture can be read
  */
 export async function decodePictures(
-  list: readonly ListedPicture[],
+  list: PictureList,
   path: string,
   { resize, signal, onProgress }: Pick<DatasetOptions, 'resize' | 'signal' | 'onProgress'>,
 ): Promise<DecodedPictures> {
   const array = new PictureArray(list, path);
+  const small = new SmallPictures(path, resize);
   let next = 0;
   let failed = false;
   const worker = async (): Promise<void> => {
@@ -56,10 +58,11 @@ export async function decodePictures(
         onProgress?.(index, list.length);
         await setImmediate();
       }
-      const small = readSmall(list[index], resize);
-      if (small) array.place(index, small);
+      const listed = list.at(index);
+      const pixels = small.read(listed);
+      if (pixels) array.place(index, pixels);
       else {
-        const picture = await readPicturePixels(list[index].path, undefined, resize).catch((error: unknown) => {
+        const picture = await readPicturePixels(join(path, listed.name), undefined, resize).catch((error: unknown) => {
           if (error instanceof DataError) return error;
           throw error;
         });
@@ -77,22 +80,50 @@ export async function decodePictures(
   return array.finish();
 }
 
-function readSmall({ path, size }: ListedPicture, resize: DatasetOptions['resize']): PicturePixels | undefined {
-  if (size === 0 || size > SMALL_FILE || !/\.png$/i.test(path)) return undefined;
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch {
-    return undefined; // The other way tells what is wrong.
+/** Reads small pictures through memory that is used again and again: a picture is valid until the next one is read. */
+class SmallPictures {
+  readonly #path: string;
+  readonly #resize: DatasetOptions['resize'];
+  readonly #file = Buffer.allocUnsafeSlow(SMALL_FILE);
+  readonly #pixels = new Uint8Array(MOST_SMALL_BYTES);
+
+  constructor(path: string, resize: DatasetOptions['resize']) {
+    this.#path = path;
+    this.#resize = resize;
   }
-  const picture = readSmallPng(bytes);
-  const fits = !resize || (picture?.height === resize[0] && picture.width === resize[1]);
-  return fits ? picture : undefined;
+
+  /** The pixels of a small PNG file; undefined for any other, and for what the other way has to tell about. */
+  read({ name, size }: ListedPicture): PicturePixels | undefined {
+    if (size === 0 || size > SMALL_FILE || !/\.png$/i.test(name)) return undefined;
+    const bytes = this.#contents(join(this.#path, name));
+    const picture = bytes && readSmallPng(bytes, this.#pixels);
+    const resize = this.#resize;
+    const fits = !resize || (picture?.height === resize[0] && picture.width === resize[1]);
+    return fits ? picture : undefined;
+  }
+
+  #contents(path: string): Buffer | undefined {
+    let file: number | undefined;
+    try {
+      file = openSync(path, 'r');
+      let filled = 0;
+      for (;;) {
+        const read = readSync(file, this.#file, filled, SMALL_FILE - filled, null);
+        if (read === 0) return this.#file.subarray(0, filled);
+        filled += read;
+        if (filled === SMALL_FILE) return undefined;
+      }
+    } catch {
+      return undefined;
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
 }
 
 /** The array while it is filled. */
 class PictureArray {
-  readonly #list: readonly ListedPicture[];
+  readonly #list: PictureList;
   readonly #path: string;
   /** The first picture that was placed, which says the size. */
   #first: { readonly index: number; readonly height: number; readonly width: number } | undefined;
@@ -104,7 +135,7 @@ class PictureArray {
   #firstColour = -1;
   readonly #transparent: number[] = [];
 
-  constructor(list: readonly ListedPicture[], path: string) {
+  constructor(list: PictureList, path: string) {
     this.#list = list;
     this.#path = path;
     this.#isKept = new Uint8Array(list.length);
@@ -134,7 +165,7 @@ class PictureArray {
 
   #refuseSize(index: number, { height, width }: PicturePixels): never {
     const first = this.#first!;
-    const named = (at: number, h: number, w: number): string => `${plainText(this.#list[at].name)} is ${h} x ${w}`;
+    const named = (at: number, h: number, w: number): string => `${plainText(this.#list.at(at).name)} is ${h} x ${w}`;
     throw new DataError(
       `${this.#path} has pictures of different sizes (${named(first.index, first.height, first.width)}, ` +
         `${named(index, height, width)}; height x width); say by the option resize (--resize) what to stretch them to.`,
@@ -175,7 +206,7 @@ class PictureArray {
 
   #warnings(count: number): string[] {
     const broken = this.#broken;
-    const nameAt = (index: number): string => this.#list[index].name;
+    const nameAt = (index: number): string => this.#list.at(index).name;
     const found: string[] = [];
     if (broken.length > 0) {
       const subject = `${broken.length} of ${this.#list.length} pictures`;

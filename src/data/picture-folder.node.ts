@@ -3,29 +3,20 @@
  * pictures are found with everything below it, through symbolic links too. Only names, sizes and times are read here.
  */
 import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { DataError } from '../devices/errors.ts';
 import { plainText } from '../devices/plain-text.ts';
 import { MOST_CLASSES, parseClassNames, someOf } from './dataset.ts';
 import type { Split } from './fashion-mnist.ts';
 import { OTHER_PICTURE_ENDING, PICTURE_ENDING } from './picture-file.node.ts';
-
-export interface ListedPicture {
-  readonly path: string;
-  /** Below the data set's folder. */
-  readonly name: string;
-  readonly label: number;
-  /** Bytes, and milliseconds of the last changes of contents and of the entry; zeros for a link to nothing. */
-  readonly size: number;
-  readonly times: readonly [number, number];
-}
+import { GrowingPictureList } from './picture-list.ts';
 
 export interface PictureListing {
   readonly classNames: readonly string[];
-  readonly train: readonly ListedPicture[];
+  readonly train: GrowingPictureList;
   /** Undefined where no pictures are marked as test images. */
-  readonly test: readonly ListedPicture[] | undefined;
+  readonly test: GrowingPictureList | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -44,13 +35,15 @@ export async function listPictures(path: string): Promise<PictureListing | undef
   const warnings: string[] = [];
   const folders = [roots.train, roots.test].filter(root => root !== undefined);
   const classNames = classNamesOf(path, folders);
-  const walk: Walk = { path, pictures: [], others: [] };
-  const lists: ListedPicture[][] = [];
+  const others: string[] = [];
+  const lists: GrowingPictureList[] = [];
   for (const root of folders) {
+    const pictures = new GrowingPictureList();
+    const walk: Walk = { path, pictures, others };
     for (const name of classNames) {
       if (isFolder(join(root, name))) await collect(walk, join(root, name), classNames.indexOf(name), []);
     }
-    lists.push(walk.pictures.splice(0));
+    lists.push(pictures);
   }
   if (lists.every(list => list.length === 0)) return undefined;
   if (lists[0].length === 0) throw new DataError(`${roots.train} has no training images.`);
@@ -60,7 +53,7 @@ export async function listPictures(path: string): Promise<PictureListing | undef
       .map(name => relative(path, join(root, name))),
   );
   if (loose.length > 0) warnings.push(`Pictures outside the folders of the classes are left out: ${someOf(loose)}.`);
-  if (walk.others.length > 0) warnings.push(`Files that are no pictures are left out: ${someOf(walk.others)}.`);
+  if (others.length > 0) warnings.push(`Files that are no pictures are left out: ${someOf(others)}.`);
   const unused = PARTS.test.map(name => join(path, name)).filter(part => part !== roots.test && isFolder(part));
   if (roots.test !== undefined && unused.length > 0) {
     warnings.push(
@@ -99,7 +92,7 @@ function classNamesOf(path: string, roots: readonly string[]): string[] {
 
 interface Walk {
   readonly path: string;
-  readonly pictures: ListedPicture[];
+  readonly pictures: GrowingPictureList;
   /** Files that are no pictures by their names. */
   readonly others: string[];
 }
@@ -108,13 +101,14 @@ interface Walk {
 async function collect(walk: Walk, folder: string, label: number, above: readonly string[]): Promise<void> {
   const real = realpathSync(folder);
   if (above.includes(real)) return;
+  const below = `${relative(walk.path, folder)}${sep}`;
   for (const entry of names(folder)) {
     const path = join(folder, entry);
     const about = aboutFile(path);
     if (about?.isDirectory()) await collect(walk, path, label, [...above, real]);
     else if (isPictureName(entry)) {
       const { size, mtimeMs, ctimeMs } = about ?? { size: 0, mtimeMs: 0, ctimeMs: 0 };
-      walk.pictures.push({ path, name: relative(walk.path, path), label, size, times: [mtimeMs, ctimeMs] });
+      walk.pictures.add(below, entry, label, size, [mtimeMs, ctimeMs]);
     } else walk.others.push(relative(walk.path, path));
   }
   // Synchronous calls are ten times as fast for thousands of files; between folders others have their turn.

@@ -16,13 +16,18 @@ const MOST_PIXELS = 128 * 128;
 const OTHERS = ['iCCP', 'eXIf', 'acTL'];
 const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 3, 4: 2, 6: 4 };
 
-/** Decodes a small PNG of at most 8 bits a channel; undefined for anything else, and for what is damaged. */
-export function readSmallPng(bytes: Buffer): PicturePixels | undefined {
+/** Most bytes of a small picture's pixels. */
+export const MOST_SMALL_BYTES = 4 * MOST_PIXELS;
+
+/**
+ * Decodes a small PNG of at most 8 bits a channel; undefined for anything else, and for what is damaged.
+ * @param space where the pixels are put, of `MOST_SMALL_BYTES`; default new memory
+ */
+export function readSmallPng(bytes: Buffer, space?: Uint8Array): PicturePixels | undefined {
   if (bytes.length <= TYPE_AT || SIGNATURE.some((byte, i) => bytes[i] !== byte)) return undefined;
   const [width, height] = [bytes.readUInt32BE(WIDTH_AT), bytes.readUInt32BE(WIDTH_AT + 4)];
   if (width * height > MOST_PIXELS || bytes[DEPTH_AT] > 8) return undefined;
-  const chunks = chunkNames(bytes);
-  if (OTHERS.some(name => chunks.has(name))) return undefined;
+  if (OTHERS.some(name => hasChunk(bytes, name))) return undefined;
   let rgba: Buffer;
   try {
     rgba = PNG.sync.read(bytes).data;
@@ -30,9 +35,9 @@ export function readSmallPng(bytes: Buffer): PicturePixels | undefined {
     return undefined;
   }
   const opaque = CHANNELS[bytes[TYPE_AT]];
-  const channels = opaque + Number(chunks.has('tRNS'));
+  const channels = opaque + Number(hasChunk(bytes, 'tRNS'));
   const hasAlpha = channels % 2 === 0;
-  const data = new Uint8Array(width * height * channels);
+  const data = space?.subarray(0, width * height * channels) ?? new Uint8Array(width * height * channels);
   for (let pixel = 0, to = 0; pixel < width * height; pixel++) {
     for (let channel = 0; channel < channels - Number(hasAlpha); channel++) data[to++] = rgba[4 * pixel + channel];
     if (hasAlpha) data[to++] = rgba[4 * pixel + 3];
@@ -40,10 +45,9 @@ export function readSmallPng(bytes: Buffer): PicturePixels | undefined {
   return { width, height, channels, data };
 }
 
-function chunkNames(bytes: Buffer): Set<string> {
-  const names = new Set<string>();
+function hasChunk(bytes: Buffer, name: string): boolean {
   for (let at = SIGNATURE.length; at + 8 <= bytes.length; at += 12 + bytes.readUInt32BE(at)) {
-    names.add(bytes.toString('latin1', at + 4, at + 8));
+    if ([0, 1, 2, 3].every(i => bytes[at + 4 + i] === name.charCodeAt(i))) return true;
   }
-  return names;
+  return false;
 }

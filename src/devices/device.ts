@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * What every device offers. Calls enqueue and return at once; only `read` and `sync` wait. A device never sees a tensor
  * or a gradient: it allocates storage, moves bytes and runs kernels.
@@ -71,6 +72,8 @@ export interface Capture {
   readonly preparedBytes: number;
   /** Gives the capture's memory back; its outputs are invalid afterwards. */
   dispose(): void;
+  /** `using`: the same as `dispose`. */
+  [Symbol.dispose](): void;
 }
 
 export interface CaptureOptions {
@@ -174,4 +177,6 @@ export interface Device {
   readonly lost: Promise<string>;
   /** Frees everything; the device cannot be used afterwards. */
   destroy(): Promise<void>;
+  /** `await using`: the same as `destroy`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }

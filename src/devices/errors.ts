@@ -33,6 +33,11 @@ export class NonFiniteError extends Error {
   override name = 'NonFiniteError';
 }
 
+/** Tensors or device memory that a piece of work left behind; names shapes and bytes. */
+export class LeakError extends Error {
+  override name = 'LeakError';
+}
+
 /** A data file that is missing, damaged or of the wrong kind. */
 export class DataError extends Error {
   override name = 'DataError';

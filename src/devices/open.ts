@@ -70,6 +70,12 @@ export function openOptionsLike(adapter: string): OpenOptions {
 }
 
 async function openHardwareGpu(options: OpenOptions): Promise<Device | undefined> {
+  const { whyNoHardware } = isNode ? await import('./webgpu/probe.node.ts') : await import('./webgpu/probe.browser.ts');
+  const reason = await whyNoHardware(options.webgpu);
+  if (reason !== undefined) {
+    options.onSkipped?.('webgpu', reason);
+    return undefined;
+  }
   let device: Device;
   try {
     device = await openWebGpu(options);
@@ -78,7 +84,7 @@ async function openHardwareGpu(options: OpenOptions): Promise<Device | undefined
     return undefined;
   }
   if (!device.info.isSoftware) return device;
-  options.onSkipped?.('webgpu', `${device.info.description} is software; the wasm device is faster.`);
+  options.onSkipped?.('webgpu', `${device.info.description}: the wasm device is faster.`);
   await device.destroy();
   return undefined;
 }

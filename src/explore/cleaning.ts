@@ -137,7 +137,7 @@ function classMeans(set: ImageSet, classes: number): number[][] {
 }
 
 /** 32-bit FNV-1a of a stretch of bytes. */
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
+export function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at], 0x01000193);
   return hash >>> 0;
@@ -182,6 +182,6 @@ function findDuplicates(sets: Sets): DuplicateReport {
   };
 }
 
-function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+export function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((value, at) => value === b[at]);
 }

@@ -18,20 +18,23 @@ import { tensor } from '../tensor/creation.ts';
 import { dispose } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { conditionalGaussian } from './affinities.ts';
+import { checkNeighbours } from './checks.ts';
 import { Distances } from './distances.ts';
 import { Operands } from './interpolated-repulsion.ts';
-import { nearestNeighbours } from './neighbours.ts';
+import { type Neighbours, nearestNeighbours } from './neighbours.ts';
 import type { Points } from './points.ts';
 
 const ROWS = 512;
 const COLUMNS = 2048;
 const MOST_FITS = 30;
-/** Of the entropies, in nats. */
+/** Of the entropies, in nats: of each, and of all on average. The divergence is off by about as much. */
 const TOLERANCE = 1e-5;
 
 export interface DivergenceOptions {
   readonly device: Device;
   readonly perplexity?: number;
+  /** Nearest neighbours of the points, if they are known: where fitting starts from. */
+  readonly neighbours?: Neighbours;
   readonly signal?: AbortSignal;
 }
 
@@ -51,6 +54,11 @@ export async function klDivergence(points: Points, map: Points, options: Diverge
       `divergence: ${map.count} points in ${map.dimensions} dimensions are no map of ${count} points.`,
     );
   }
+  if (options.neighbours) checkNeighbours(options.neighbours, 'divergence');
+  if (options.neighbours && options.neighbours.count !== count)
+    throw new ShapeError(
+      `divergence: neighbours of ${options.neighbours.count} points were given for ${count} points.`,
+    );
   if (!(perplexity >= 1 && perplexity <= count - 1)) {
     throw new UsageError(`divergence: a perplexity of ${perplexity} cannot be had of ${count} points.`);
   }
@@ -80,11 +88,11 @@ async function fitGaussians(
   pairs: AllPairs,
   { points, unit }: Distances,
   perplexity: number,
-  { device, signal }: DivergenceOptions,
+  { device, signal, neighbours }: DivergenceOptions,
 ): Promise<{ betas: Float64Array; constants: Float64Array }> {
   const { count } = points;
-  const k = Math.min(count - 1, Math.ceil(3 * perplexity));
-  const { distances } = await nearestNeighbours(points, k, { device, signal });
+  const wanted = Math.min(count - 1, Math.ceil(3 * perplexity));
+  const { distances, k } = neighbours ?? (await nearestNeighbours(points, wanted, { device, signal }));
   const betas = new Float64Array(count);
   const offsets = new Float64Array(count);
   for (let i = 0; i < count; i++) {
@@ -97,7 +105,9 @@ async function fitGaussians(
   const constants = new Float64Array(count);
   for (let fit = 0; fit < MOST_FITS; fit++) {
     const sums = await pairs.sum(gaussianSums, [betas, offsets], [], 3);
-    let worst = 0;
+    const nextBetas = betas.slice();
+    let off = 0;
+    let isMoving = false;
     for (let i = 0; i < count; i++) {
       const sum = sums[3 * i];
       const average = sums[3 * i + 1] / sum;
@@ -105,6 +115,7 @@ async function fitGaussians(
       const beta = betas[i];
       constants[i] = beta * offsets[i] - Math.log(sum);
       const excess = Math.log(sum) + beta * average - Math.log(perplexity);
+      off += Math.abs(excess) / count;
       if (Math.abs(excess) < TOLERANCE) continue;
       if (excess > 0) low[i] = beta;
       else high[i] = beta;
@@ -113,10 +124,12 @@ async function fitGaussians(
       const next = newton > low[i] && newton < high[i] ? newton : half;
       // Equally distant points share alike, and float32 may not tell two betas apart.
       if (!(Number.isFinite(next) && Math.abs(next - beta) > 1e-7 * beta)) continue;
-      worst = Math.max(worst, Math.abs(excess));
-      betas[i] = next;
+      isMoving = true;
+      nextBetas[i] = next;
     }
-    if (worst === 0) break;
+    // The constants belong to the betas that the sums were made with.
+    if (!isMoving || off < TOLERANCE) break;
+    betas.set(nextBetas);
   }
   return { betas, constants };
 }

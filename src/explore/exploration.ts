@@ -3,7 +3,8 @@
  * overlap and labels, a map. The result is plain JSON and holds all that a report needs besides pictures of the images.
  */
 import { stratifiedSplit } from '../data/batches.ts';
-import { CLASS_NAMES, type FashionMnist } from '../data/fashion-mnist.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { CLASS_NAMES } from '../data/fashion-mnist.ts';
 import type { Device } from '../devices/device.ts';
 import { UsageError } from '../devices/errors.ts';
 import { giveWay } from '../devices/event-loop.ts';
@@ -61,6 +62,8 @@ export interface ExploreResult {
   readonly seed: number;
   readonly device: string;
   readonly sampleData: boolean;
+  /** Absent for Fashion-MNIST. */
+  readonly dataKind?: 'other';
   readonly cleaning: CleaningReport;
   /** The most alike pairs only; the counts are of all. */
   readonly nearDuplicates: NearDuplicates;
@@ -83,12 +86,12 @@ export interface ExploreResult {
  * @throws UsageError for too few images; the signal's reason when aborted
  */
 export async function exploreImages(
-  data: Pick<FashionMnist, 'train' | 'test' | 'isSample'>,
+  data: Pick<Dataset, 'train' | 'test' | 'isSample'> & Partial<Pick<Dataset, 'kind' | 'classNames'>>,
   options: ExplorationOptions,
 ): Promise<{ result: ExploreResult; pca: Pca; map: DrawnMap; images: MapImages }> {
   const { device, seed = 0, signal, onProgress = () => {}, mapImages = 2500 } = options;
   const { train, test } = data;
-  const classNames = CLASS_NAMES;
+  const { classNames = CLASS_NAMES, kind } = data;
   const classes = classNames.length;
   if (train.count < 4 * TRUST_NEIGHBOURS) {
     throw new UsageError(`explore: ${train.count} training images are too few; it takes ${4 * TRUST_NEIGHBOURS}.`);
@@ -112,7 +115,7 @@ export async function exploreImages(
   const mapped = chosen(train.labels, mapImages === 'all' ? train.count : mapImages, seed);
   const perplexity = options.perplexity ?? perplexityOf(mapped.length);
   const compared = await compareImages(
-    { train, test, scores, compared: chosen(train.labels, options.neighbourImages ?? train.count, seed) },
+    { train, test, classes, scores, compared: chosen(train.labels, options.neighbourImages ?? train.count, seed) },
     // One search serves both where both are about all images.
     mapped.length === train.count ? Math.min(train.count - 1, Math.ceil(3 * perplexity)) : VOTERS,
     options,
@@ -134,6 +137,7 @@ export async function exploreImages(
     seed,
     device: device.info.description,
     sampleData: data.isSample,
+    ...(kind === 'other' && { dataKind: kind }),
     cleaning: {
       ...cleaning,
       duplicates: { ...cleaning.duplicates, groups: cleaning.duplicates.groups.slice(0, MOST_LISTED) },
@@ -156,7 +160,8 @@ export async function exploreImages(
 type Timed = <T>(part: string, what: string, work: () => T | Promise<T>) => Promise<T>;
 
 /** What images are to be compared, and where they lie among the components. */
-interface Compared extends Pick<FashionMnist, 'train' | 'test'> {
+interface Compared extends Pick<Dataset, 'train' | 'test'> {
+  readonly classes: number;
   readonly scores: { readonly train: Points; readonly test: Points };
   /** Places in the training set. */
   readonly compared: Uint32Array;
@@ -164,7 +169,7 @@ interface Compared extends Pick<FashionMnist, 'train' | 'test'> {
 
 /** Neighbours among the components, at least `k` of each image, and what they say of duplicates, classes and labels. */
 async function compareImages(
-  { train, test, scores, compared }: Compared,
+  { train, test, classes, scores, compared }: Compared,
   k: number,
   { device, signal, onProgress = () => {}, nearThreshold = 0.03 }: ExplorationOptions,
   timed: Timed,
@@ -191,7 +196,7 @@ async function compareImages(
     ),
   );
   const labels = pick(train.labels, compared);
-  const candidates = labelCandidates(voters, labels, CLASS_NAMES.length);
+  const candidates = labelCandidates(voters, labels, classes);
   const inTrainingSet = (candidate: LabelCandidate): LabelCandidate => ({
     ...candidate,
     index: compared[candidate.index],
@@ -199,7 +204,7 @@ async function compareImages(
   });
   return {
     nearDuplicates: { ...near, pairs: near.pairs.slice(0, MOST_LISTED) },
-    overlap: classOverlap(voters, labels, CLASS_NAMES.length),
+    overlap: classOverlap(voters, labels, classes),
     labelCandidates: { count: candidates.length, foremost: candidates.slice(0, MOST_LISTED).map(inTrainingSet) },
     neighbours: found.train,
   };

@@ -11,8 +11,8 @@ import { InterpolatedRepulsion, Operands } from './interpolated-repulsion.ts';
 /** How repulsion is computed: between all pairs, or on a grid. */
 export type RepulsionMethod = 'exact' | 'interpolated';
 
-/** From so many points on, interpolating is faster (README). */
-const FEWEST_INTERPOLATED: Readonly<Record<Device['kind'], number>> = { wasm: 4000, webgpu: 4000, reference: 4000 };
+/** From so many points on, interpolating is faster on maps as wide as they get (README); a software GPU for webgpu. */
+const FEWEST_INTERPOLATED: Readonly<Record<Device['kind'], number>> = { wasm: 3000, webgpu: 4500, reference: 3000 };
 
 /** The faster way for so many points. */
 export function fasterRepulsion(count: number, device: Device): RepulsionMethod {

@@ -8,6 +8,7 @@ export { Forces, fasterRepulsion, type RepulsionMethod } from './forces.ts';
 export { fuzzyGraph, type SmoothNeighbours, smoothNeighbours } from './fuzzy-graph.ts';
 export * from './map-comparison.ts';
 export type { DrawnMap, MapImages, MapReport } from './map-report.ts';
+export * from './mirrored.ts';
 export * from './near-duplicates.ts';
 export * from './neighbours.ts';
 export * from './overlap.ts';

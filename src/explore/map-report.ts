@@ -118,7 +118,7 @@ export async function drawMap(images: MapImages, options: MapOptions): Promise<D
     principal: pairsOf(plane),
     perplexity: run.perplexity,
     steps: run.exaggerationSteps + run.steps,
-    kl: await klDivergence(points, embedding, { device, perplexity, signal }),
+    kl: await klDivergence(points, embedding, { device, perplexity, neighbours, signal }),
     history: run.history,
     trustworthiness: {
       k: trusted,

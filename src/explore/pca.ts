@@ -4,6 +4,9 @@
  * float64, and the 784 x 784 matrix that remains is decomposed on the host. What float32 rounds away stays below 1e-6 of
  * the variance, because rows are centred before they are rounded and no sum on the device is longer than one piece.
  *
+ * Images of more pixels (32 x 32 x 3 and up) have covariances that take minutes or do not fit; of those only the leading
+ * directions are found (see `leading-components.ts`).
+ *
  * An eigenvector's sign means nothing, so it is fixed: the loading of largest magnitude is positive.
  *
  * K. Pearson: On lines and planes of closest fit to systems of points in space. Philosophical Magazine, 1901.
@@ -15,11 +18,14 @@ import { giveWay } from '../devices/event-loop.ts';
 import { tensor } from '../tensor/creation.ts';
 import { tidy } from '../tensor/lifetime.ts';
 import { extentOf, powerOfTwoBelow } from './distances.ts';
+import { leadingComponents } from './leading-components.ts';
 import { checkPoints, type Points } from './points.ts';
 import { symmetricEigen } from './symmetric-eigen.ts';
 
 /** Rows that are on the device at a time. */
 const CHUNK = 2048;
+/** Dimensions up to which the whole covariance is decomposed: a matter of seconds, and exact to the last direction. */
+const MOST_COVARIANCE = 1024;
 /** Differences of coordinates below it, or above its inverse, have squares that float64 does not hold. */
 const LEAST_UNIT = 2 ** -480;
 
@@ -75,11 +81,10 @@ export async function fitPca(points: Points, options: PcaOptions): Promise<Pca> 
     );
   }
   const mean = meanOf(points);
-  const covariance = await covarianceOf(points, mean, unit, options);
-  let totalVariance = 0;
-  for (let i = 0; i < dimensions; i++) totalVariance += covariance[i * (dimensions + 1)];
-  const { values, vectors } = symmetricEigen(covariance, dimensions);
-  const kept = vectors.slice(0, components * dimensions);
+  const { values, kept, totalVariance } =
+    dimensions > MOST_COVARIANCE && components < dimensions / 4
+      ? await leading(points, mean, unit, options)
+      : await all(points, mean, unit, options);
   for (let row = 0; row < components; row++) {
     fixSign(kept.subarray(row * dimensions, (row + 1) * dimensions));
   }
@@ -94,6 +99,44 @@ export async function fitPca(points: Points, options: PcaOptions): Promise<Pca> 
     samples: count,
     whiten,
   };
+}
+
+/** Variances, the directions that are kept, and the sum of all variances. */
+interface Directions {
+  readonly values: Float64Array;
+  readonly kept: Float64Array;
+  readonly totalVariance: number;
+}
+
+/** By the whole covariance. */
+async function all(points: Points, mean: Float64Array, unit: number, options: PcaOptions): Promise<Directions> {
+  const { dimensions } = points;
+  const covariance = await covarianceOf(points, mean, unit, options);
+  let totalVariance = 0;
+  for (let i = 0; i < dimensions; i++) totalVariance += covariance[i * (dimensions + 1)];
+  const { values, vectors } = symmetricEigen(covariance, dimensions);
+  return { values, kept: vectors.slice(0, options.components * dimensions), totalVariance };
+}
+
+/** By products with the points, where the covariance would be too large. */
+async function leading(points: Points, mean: Float64Array, unit: number, options: PcaOptions): Promise<Directions> {
+  const { count, dimensions } = points;
+  const { components, device, signal, onProgress } = options;
+  const rows = (start: number, end: number): Float64Array => centred(points, mean, start, end, unit);
+  // No more at a time than 2048 rows of 784 coordinates.
+  const chunk = Math.max(16, Math.floor((CHUNK * 784) / dimensions));
+  const { values, vectors } = await leadingComponents({ count, dimensions, rows }, components, {
+    device,
+    chunk,
+    signal,
+    onProgress,
+  });
+  let squares = 0;
+  for (let start = 0; start < count; start += chunk) {
+    for (const value of rows(start, Math.min(start + chunk, count))) squares += value * value;
+  }
+  const scale = unit * unit;
+  return { values: values.map(value => value * scale), kept: vectors, totalVariance: (squares / (count - 1)) * scale };
 }
 
 /**

@@ -240,6 +240,10 @@ export abstract class Module {
     for (const module of this.modules()) module.disposeState();
     this.#freeArena();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 function firstNames<T>(named: readonly [string, T][]): [string, T][] {

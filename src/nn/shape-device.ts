@@ -108,4 +108,8 @@ export class ShapeDevice implements Device {
     return { liveAllocations: 0, liveBytes: 0, pooledBytes: 0 };
   }
   async destroy(): Promise<void> {}
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.destroy();
+  }
 }

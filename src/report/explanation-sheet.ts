@@ -10,7 +10,7 @@ import type { Rgb } from './color.ts';
 import { imageSheet, stacked } from './image-sheet.ts';
 import { textPicture } from './lettering.ts';
 import { segmentBorders } from './outline.ts';
-import { enlarge, heatPicture, imagePicture, overlay, type Picture, signedPicture } from './picture.ts';
+import { enlarge, heatPicture, overlay, type Picture, signedPicture, valuesPicture } from './picture.ts';
 
 export interface ExplanationColumn {
   readonly attribution: Pick<Attribution, 'method' | 'values' | 'shape'>;
@@ -53,7 +53,7 @@ const WHITE = [255, 255, 255, 255] as const;
 const BORDER: Rgb = [32, 32, 32];
 
 /**
- * @param images [N, H, W, C] with C 1 or 3, values in [0, 1]
+ * @param images [N, H, W, C], values in [0, 1]
  * @param columns attributions of the same N images, [N, H, W, C] or [N, h, w]
  */
 export function explanationSheet(
@@ -69,7 +69,7 @@ export function explanationSheet(
   const size = height * width * channels;
   const large = Array.from({ length: count }, (_, i) => {
     const pixels = Array.prototype.slice.call(images.values, i * size, (i + 1) * size) as number[];
-    return enlarge(imagePicture(pixels, width, height), scale);
+    return enlarge(valuesPicture(pixels, { height, width, channels }), scale);
   });
   const shown = columns.map(column => columnPictures(column, large, opacity));
   const sheet = captions ? captioned(large, shown, captions) : plain(large, shown);

@@ -61,7 +61,29 @@ export interface TableBlock {
   caption?: string;
 }
 
-export type Block = TextBlock | HeadingBlock | CodeBlock | FactsBlock | FigureBlock | GalleryBlock | TableBlock;
+/** Pictures in rows and columns that have names: the first column names the row, the last may tell of it. */
+export interface PictureTableBlock {
+  kind: 'pictures';
+  columns: readonly string[];
+  rows: readonly {
+    readonly name: string;
+    readonly pictures: readonly { png: Uint8Array; caption: string }[];
+    readonly remark?: string;
+  }[];
+  caption?: string;
+  /** Width of a picture in CSS pixels. Default 56. */
+  width?: number;
+}
+
+export type Block =
+  | TextBlock
+  | HeadingBlock
+  | CodeBlock
+  | FactsBlock
+  | FigureBlock
+  | GalleryBlock
+  | TableBlock
+  | PictureTableBlock;
 
 export interface Section {
   title: string;
@@ -135,6 +157,8 @@ function renderBlock(block: Block): string {
       return renderGallery(block);
     case 'table':
       return renderTable(block);
+    case 'pictures':
+      return renderPictures(block);
   }
 }
 
@@ -179,6 +203,20 @@ function renderTable({ columns, rows, caption }: TableBlock): string {
   }<thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>`;
 }
 
+function renderPictures({ columns, rows, caption, width = 56 }: PictureTableBlock): string {
+  const most = Math.max(0, ...rows.map(({ pictures }) => pictures.length));
+  const head = columns.map(name => `<th scope="col">${escapeHtml(name)}</th>`).join('');
+  const cell = ({ png, caption: words }: { png: Uint8Array; caption: string }): string =>
+    `<td>${image(png, words, ` width="${Math.round(width)}"`)}<br><small>${escapeHtml(words)}</small></td>`;
+  const body = rows.map(({ name, pictures, remark = '' }) => {
+    const empty = '<td></td>'.repeat(most - pictures.length);
+    return `<tr><th scope="row">${escapeHtml(name)}</th>${pictures.map(cell).join('')}${empty}<td>${escapeHtml(remark)}</td></tr>`;
+  });
+  return `<div class="scroll" tabindex="0"><table>${
+    caption === undefined ? '' : `<caption>${escapeHtml(caption)}</caption>`
+  }<thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>`;
+}
+
 /** A number, or text that is one with a sign, a unit, an interval, or a dash in its place. */
 function isNumeric(content: string | number | undefined): boolean {
   return typeof content === 'number' || /^[\s\d.,+\-−–±×%()[\]e]*$/.test(content ?? '');
@@ -211,7 +249,9 @@ export function base64(bytes: Uint8Array): string {
 }
 
 const FORBIDDEN: readonly [RegExp, string][] = [
-  [/<\s*(script|foreignObject|iframe|object|embed|image|use|a|animate|set)\b/i, 'an element that can act or load'],
+  [/<\s*(script|foreignObject|iframe|object|embed|use|a|animate|set)\b/i, 'an element that can act or load'],
+  // A picture may be part of a drawing if it is here: PNG in base64.
+  [/<\s*image\b[^>]*href\s*=\s*(?!"data:image\/png;base64,[A-Za-z0-9+/=]*")/i, 'a picture from elsewhere'],
   [/<[^>]*\son\w+\s*=/i, 'an event handler'],
   [/javascript:|url\(\s*['"]?(?!#)|@import/i, 'a link to elsewhere'],
 ];

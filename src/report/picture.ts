@@ -51,6 +51,20 @@ export function imagePicture(values: Values, width: number, height: number): Pic
   return { width, height, rgba };
 }
 
+/**
+ * An image of any number of channels: grey by its first, or in colour by its first three.
+ *
+ * @param values `[height, width, channels]`, as `imagePicture` takes them
+ */
+export function valuesPicture(
+  values: Uint8Array | readonly number[] | Float32Array,
+  { height, width, channels }: { readonly height: number; readonly width: number; readonly channels: number },
+): Picture {
+  const shown = channels < 3 ? 1 : 3;
+  const isShown = (_: number, i: number): boolean => i % channels < shown;
+  return imagePicture(shown === channels ? values : values.filter(isShown), width, height);
+}
+
 function paint(values: Values, width: number, height: number, colorOf: (value: number) => readonly number[]): Picture {
   const rgba = raster(width, height, values, 1);
   for (let pixel = 0; pixel < width * height; pixel++) {

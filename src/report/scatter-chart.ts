@@ -20,7 +20,7 @@ export interface ScatterOptions {
 /** More points than these are drawn as a picture: 60,000 elements take 5 MB, the picture a tenth of a megabyte. */
 const MOST_ELEMENTS = 5000;
 /** Pixels of the picture per unit of the figure, for screens that have them. */
-const SHARPNESS = 2;
+const SHARPNESS = 1.5;
 
 /** Tableau's ten-colour palette (M. Stone, 2016), made for categories. */
 const CLASS_COLORS = '#4e79a7 #f28e2b #e15759 #76b7b2 #59a14f #edc948 #b07aa1 #ff9da7 #9c755f #bab0ac'.split(' ');

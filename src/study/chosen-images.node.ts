@@ -1,14 +1,16 @@
 /** The images that a selection means, wherever they come from, as one small data set with what is known about each. */
 import { basename } from 'node:path';
+import type { Dataset } from '../data/dataset.ts';
 import { DeviceDataset } from '../data/device-dataset.ts';
-import type { FashionMnist, ImageSet } from '../data/fashion-mnist.ts';
+import type { ImageSet } from '../data/fashion-mnist.ts';
 import { type PreparedPhoto, preparePhoto } from '../data/photo.ts';
+import { readPictureLike } from '../data/picture-decoding.node.ts';
 import { readPicture } from '../data/picture-file.node.ts';
 import { UsageError } from '../devices/errors.ts';
 import type { Module } from '../nn/index.ts';
 import { confidentMistakes, predictedClasses, predictLogits, softmaxRows } from '../train/index.ts';
 import { recognition } from '../train/robustness.ts';
-import type { ImageSelection } from './image-selection.ts';
+import type { ImagePart, ImageSelection } from './image-selection.ts';
 import type { Session } from './session.ts';
 
 export interface ChosenImage {
@@ -38,7 +40,7 @@ export interface ChosenImages {
  */
 export async function chooseImages(
   selection: ImageSelection,
-  data: FashionMnist,
+  data: Pick<Dataset, 'train' | 'test' | 'kind'>,
   model: Module,
   session: Session,
 ): Promise<ChosenImages> {
@@ -58,11 +60,17 @@ export async function chooseImages(
   for (const part of selection) {
     if (part.kind === 'set') for (const index of part.indices) fromSet(part.split, index);
     else if (part.kind === 'file') {
+      const shown = { source: basename(part.path), index: null, label: null };
+      if (data.kind === 'other') {
+        images.push(shown);
+        pixels.push(await readPictureLike(part.path, [height, width, channels]));
+        continue;
+      }
       const photo = preparePhoto(await readPicture(part.path), { size: height });
-      images.push({ source: basename(part.path), index: null, label: null, photo });
+      images.push({ ...shown, photo });
       pixels.push(photo.image);
     } else {
-      const { found, ...counted } = await surestMistakes(part.count, data.test, model, session);
+      const { found, ...counted } = await surestMistakes(part, data.test, model, session);
       testAccuracy = counted;
       for (const index of found) fromSet('test', index);
     }
@@ -76,7 +84,7 @@ export async function chooseImages(
 }
 
 async function surestMistakes(
-  count: number,
+  { count, ifAny = false }: Extract<ImagePart, { kind: 'mistakes' }>,
   test: ImageSet,
   model: Module,
   { device, progress, signal }: Session,
@@ -89,7 +97,8 @@ async function surestMistakes(
     });
     const classes = logits.length / test.count;
     const found = confidentMistakes(softmaxRows(logits, classes), test.labels, count).map(({ index }) => index);
-    if (found.length === 0) throw new UsageError(`explain: there is no mistake among the ${test.count} test images.`);
+    if (found.length === 0 && !ifAny)
+      throw new UsageError(`explain: there is no mistake among the ${test.count} test images.`);
     const { accuracy } = recognition(predictedClasses(logits, classes), test.labels);
     return { found, images: test.count, accuracy };
   } finally {

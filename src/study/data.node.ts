@@ -3,11 +3,11 @@
  * every byte that was used, and a sheet of the images.
  */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { DataProgress } from '../data/fashion-mnist.node.ts';
 import type { FashionMnist, ImageSet } from '../data/fashion-mnist.ts';
 import {
-  CLASS_NAMES,
+  classCounts,
   type Dataset,
   type DatasetOptions,
   fashionMnistDataset,
@@ -17,7 +17,7 @@ import {
 import { UsageError } from '../devices/errors.ts';
 import { writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
-import type { DataResult, SetDescription } from './results.ts';
+import type { DataResult, OtherData, SetDescription } from './results.ts';
 import type { Progress, Session } from './session.ts';
 
 /** Which data a piece of work uses. */
@@ -34,15 +34,13 @@ export interface DataOptions {
 const loaded = new WeakMap<Progress, Map<string, Promise<Dataset>>>();
 
 /**
- * Finds Fashion-MNIST, saying where it comes from; cut to `limit` images of each set.
+ * As `obtainDataset`, for work that is about Fashion-MNIST.
  * @throws UsageError for a folder with another data set
  */
 export async function obtainData(options: DataOptions, progress: Progress): Promise<Dataset> {
   const data = await obtainDataset(options, progress);
   if (data.kind === 'fashion-mnist') return data;
-  throw new UsageError(
-    `${data.provenance.path} is not Fashion-MNIST; other data sets are for weft train, weft evaluate and weft data describe.`,
-  );
+  throw new UsageError(`${data.provenance.path} is not Fashion-MNIST, which this is about.`);
 }
 
 /**
@@ -149,21 +147,34 @@ export function dataChecksum({ train, test }: Pick<FashionMnist, 'train' | 'test
 }
 
 /** What there is, in numbers. */
-export function describeData(data: FashionMnist): DataResult {
-  const { train, test, source, isSample } = data;
+export function describeData(data: Dataset, folder = data.provenance.path): DataResult {
+  const { train, test, source, isSample, classNames, kind } = data;
   const describe = ({ count, height, width, labels, images }: ImageSet): SetDescription => ({
     images: count,
     size: [height, width],
-    perClass: CLASS_NAMES.map((_, label) => labels.reduce((total, value) => total + Number(value === label), 0)),
+    perClass: classCounts(labels, classNames.length),
     pixels: statistics(images),
   });
   return {
     source,
     isSample,
     checksum: dataChecksum(data),
-    classes: CLASS_NAMES,
+    classes: classNames,
     train: describe(train),
     test: describe(test),
+    ...(kind === 'other' && { other: describeOther(data, folder) }),
+  };
+}
+
+function describeOther({ train, mean, std, provenance, warnings }: Dataset, folder: string): OtherData {
+  return {
+    name: basename(resolve(folder)).replace(/\.npz$/i, ''),
+    format: provenance.format,
+    channels: train.channels,
+    mean,
+    std,
+    preparation: provenance.preparation,
+    warnings,
   };
 }
 
@@ -172,9 +183,9 @@ export async function dataStudy(
   options: DataOptions & { readonly out: string },
   { progress, drawing }: Pick<Session, 'progress' | 'drawing'>,
 ): Promise<DataResult> {
-  const data = await obtainData(options, progress);
-  const figure = await drawing?.data(data.train, drawingFolder(options.out));
-  const result: DataResult = { ...describeData(data), figure };
+  const data = await obtainDataset(options, progress);
+  const figure = await drawing?.data(data.train, data.classNames, drawingFolder(options.out));
+  const result: DataResult = { ...describeData(data, options.data), figure };
   await writeJsonAtomically(join(options.out, 'data.json'), result);
   return result;
 }

@@ -2,7 +2,8 @@
  * How a study gets its figures without knowing how to draw: every stage hands what it found to a drawing, which keeps files
  * in the stage's folder and says how they are called. `weft/report` has one that draws everything (`studyDrawing`).
  */
-import type { FashionMnist, ImageSet } from '../data/fashion-mnist.ts';
+import type { Dataset } from '../data/dataset.ts';
+import type { ImageSet } from '../data/fashion-mnist.ts';
 import type { PhotoStage, PreparedPhoto } from '../data/photo.ts';
 import type { Attribution, Judgement } from '../explain/index.ts';
 import type { ExploreResult, Pca } from '../explore/index.ts';
@@ -62,7 +63,7 @@ export interface EvaluatedCheckpoint {
 /** What there is to see inside a network. */
 export interface NetworkView {
   readonly network: string;
-  /** Weights of the first convolution, [height, width, 1, filters]. */
+  /** Weights of the first convolution, [height, width, channels, filters]. */
   readonly filters: ShapedValues;
   /** Activations of one image at several depths, [height, width, channels]. */
   readonly layers: readonly (Pick<ShownLayer, 'path' | 'shown'> & ShapedValues)[];
@@ -71,6 +72,7 @@ export interface NetworkView {
 /** Images explained by several methods, to be drawn. */
 export interface ExplainedImages {
   readonly title: string;
+  readonly classNames: readonly string[];
   readonly rows: readonly ExplainedImage[];
   /** [rows, H, W, C] in [0, 1] */
   readonly pictures: ShapedValues;
@@ -80,11 +82,22 @@ export interface ExplainedImages {
   readonly photos: readonly { readonly source: string; readonly photo: PreparedPhoto }[];
 }
 
+/** What else a drawing of corrupted images takes. */
+export interface RobustnessDrawing extends Pick<RobustnessResult, 'seed' | 'severities'> {
+  /** How many classes there are: what guessing gives. */
+  readonly classes: number;
+}
+
 /** Draws what stages find. Every method keeps its files before it resolves. */
 export interface StudyDrawing {
   /** The first training images of every class. Gives the file. */
-  data(train: ImageSet, folder: DrawingFolder): Promise<string>;
-  exploration(result: ExploreResult, data: FashionMnist, pca: Pca, folder: DrawingFolder): Promise<void>;
+  data(train: ImageSet, classNames: readonly string[], folder: DrawingFolder): Promise<string>;
+  exploration(
+    result: ExploreResult,
+    data: Pick<Dataset, 'train' | 'test'>,
+    pca: Pca,
+    folder: DrawingFolder,
+  ): Promise<void>;
   training(history: History, evaluation: Evaluation, folder: DrawingFolder): Promise<void>;
   /** Gives the files, and that of every pair of classes. */
   network(
@@ -94,6 +107,8 @@ export interface StudyDrawing {
   checkpoint(evaluated: EvaluatedCheckpoint, folder: DrawingFolder): Promise<void>;
   /** One image, enlarged. Gives the file. */
   example(set: ImageSet, index: number, folder: DrawingFolder): Promise<string>;
+  /** One image as a file of its own, named after its part and place. Gives the file. */
+  image(set: ImageSet, name: string, index: number, folder: DrawingFolder): Promise<string>;
   /** Gives the files of the filters and of every layer. */
   inside(
     view: NetworkView,
@@ -109,7 +124,7 @@ export interface StudyDrawing {
   robustness(
     set: ImageSet,
     models: readonly RobustnessModel[],
-    options: Pick<RobustnessResult, 'seed' | 'severities'>,
+    options: RobustnessDrawing,
     folder: DrawingFolder,
   ): Promise<NonNullable<RobustnessResult['figures']>>;
   /** How one photograph, the `place`-th from 1, was prepared. Gives the file. */

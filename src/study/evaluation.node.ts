@@ -4,13 +4,13 @@
  */
 
 import { join } from 'node:path';
+import type { Dataset } from '../data/dataset.ts';
 import { DeviceDataset } from '../data/device-dataset.ts';
-import type { FashionMnist } from '../data/fashion-mnist.ts';
-import { CLASS_NAMES } from '../data/index.node.ts';
 import { UsageError } from '../devices/errors.ts';
 import { serializeNpy } from '../interop/npy.ts';
 import type { Module } from '../nn/index.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
+import { loadModel } from '../train/checkpoint.node.ts';
 import {
   type CheckpointInfo,
   type ConfusionMatrix,
@@ -24,13 +24,13 @@ import {
   reliabilityTable,
   softmaxRows,
 } from '../train/index.ts';
-import { type DataOptions, obtainData } from './data.node.ts';
+import { type DataOptions, obtainDataset } from './data.node.ts';
 import type { DrawingFolder } from './drawing.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
 import { heldOutTemperature } from './held-out-temperature.ts';
 import { lookInside } from './inside.ts';
 import type { ConfusedPair, EvaluationResult, NetworkComparison, NetworkEvaluation, NetworkInside } from './results.ts';
-import { loadFashionModel } from './run-data.node.ts';
+import { aboutData, checkSameData } from './run-data.node.ts';
 import { Interrupted, type Session } from './session.ts';
 import { noteTestSetUse } from './test-set-ledger.node.ts';
 
@@ -47,12 +47,11 @@ export interface EvaluationStudyOptions extends DataOptions {
   readonly out: string;
 }
 
-const CLASSES = CLASS_NAMES.length;
 const PAIRS = 6;
 const PAIR_IMAGES = 6;
 const MISTAKES = 36;
 const BINS = 15;
-/** The test image that the networks are looked into with: an ankle boot, which has an outline, a sole, laces. */
+/** The test image that the networks are looked into with: of Fashion-MNIST an ankle boot, which has an outline, a sole, laces. */
 const EXAMPLE = 0;
 
 /**
@@ -63,7 +62,8 @@ export async function evaluationStudy(options: EvaluationStudyOptions, session: 
   const { networks, out, seed } = options;
   const { device, progress, signal, drawing } = session;
   if (networks.length === 0) throw new UsageError('There is no network to evaluate.');
-  const data = await obtainData(options, progress);
+  const data = await obtainDataset(options, progress, signal);
+  const { classNames } = data;
   const folder = drawingFolder(out);
   const { labels } = data.test;
   const evaluated: NetworkEvaluation[] = [];
@@ -73,8 +73,9 @@ export async function evaluationStudy(options: EvaluationStudyOptions, session: 
   try {
     for (const { network, checkpoint } of networks) {
       if (signal.aborted) throw new Interrupted(`Stopped before ${network} was evaluated.`);
-      const { model, info } = await loadFashionModel(checkpoint, device);
+      const { model, info } = await loadModel(checkpoint, device);
       try {
+        checkSameData(info, checkpoint, data);
         const found = await evaluateNetwork({ network, checkpoint }, { model, info }, test, data, folder, session);
         evaluated.push(found.evaluation);
         predictions.push(found.predictions);
@@ -91,13 +92,14 @@ export async function evaluationStudy(options: EvaluationStudyOptions, session: 
       device: device.info.description,
       seed,
       sampleData: data.isSample,
-      classNames: CLASS_NAMES,
+      ...aboutData(data),
+      classNames,
       testImages: labels.length,
       networks: evaluated,
       comparison: comparisonOf(networks, predictions, labels, seed),
       inside: {
         image: EXAMPLE,
-        label: CLASS_NAMES[labels[EXAMPLE]],
+        label: classNames[labels[EXAMPLE]],
         figure: await drawing?.example(data.test, EXAMPLE, folder),
         networks: inside,
       },
@@ -114,11 +116,13 @@ async function evaluateNetwork(
   { network, checkpoint }: NetworkCheckpoint,
   { model, info }: { readonly model: Module; readonly info: CheckpointInfo },
   test: DeviceDataset,
-  data: FashionMnist,
+  data: Dataset,
   folder: DrawingFolder,
   session: Session,
 ): Promise<{ evaluation: NetworkEvaluation; predictions: Int32Array }> {
   const { progress, drawing, signal } = session;
+  const { classNames } = data;
+  const classes = classNames.length;
   const { labels } = data.test;
   const began = performance.now();
   const logits = await predictLogits(model, test, {
@@ -133,20 +137,20 @@ async function evaluateNetwork(
     session,
     predict: (images, indices) => predictLogits(model, images, { indices, signal }),
   });
-  const evaluation = evaluateLogits(logits, labels, CLASS_NAMES);
-  const scaled = temperature === null ? undefined : evaluateLogits(logits, labels, CLASS_NAMES, temperature);
-  const probabilities = softmaxRows(logits, CLASSES);
+  const evaluation = evaluateLogits(logits, labels, classNames);
+  const scaled = temperature === null ? undefined : evaluateLogits(logits, labels, classNames, temperature);
+  const probabilities = softmaxRows(logits, classes);
   const reliability = reliabilityTable(probabilities, labels, BINS);
   const wrong = confidentMistakes(probabilities, labels, labels.length);
-  await writeFileAtomically(join(folder.path, `${network}-logits.npy`), serializeNpy([labels.length, CLASSES], logits));
+  await writeFileAtomically(join(folder.path, `${network}-logits.npy`), serializeNpy([labels.length, classes], logits));
   const pairs = confusedPairs(evaluation.confusion, wrong);
   const mistakes = wrong.slice(0, MISTAKES);
   const calibrated =
-    temperature === null ? undefined : reliabilityTable(softmaxRows(logits, CLASSES, temperature), labels, BINS);
+    temperature === null ? undefined : reliabilityTable(softmaxRows(logits, classes, temperature), labels, BINS);
   const material = { network, model: info.model.name, set: data.test, evaluation, reliability, calibrated };
   const drawn = await drawing?.network({ ...material, mistakes, pairs }, folder);
   return {
-    predictions: predictedClasses(logits, CLASSES),
+    predictions: predictedClasses(logits, classes),
     evaluation: {
       network,
       model: info.model.name,

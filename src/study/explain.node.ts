@@ -5,9 +5,11 @@
 
 import { join } from 'node:path';
 import { stratifiedSplit } from '../data/batches.ts';
+import { someOf } from '../data/dataset.ts';
 import { DeviceDataset } from '../data/device-dataset.ts';
-import { CLASS_NAMES, type FashionMnist } from '../data/index.node.ts';
+import type { Dataset } from '../data/index.node.ts';
 import { UsageError } from '../devices/errors.ts';
+import { plainText } from '../devices/plain-text.ts';
 import {
   type Attribution,
   type CompleteAttribution,
@@ -19,15 +21,16 @@ import { serializeNpy } from '../interop/npy.ts';
 import type { Module } from '../nn/index.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ensureWritable, writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
+import { loadModel } from '../train/checkpoint.node.ts';
 import { predictedClasses, predictLogits, softmaxRows } from '../train/index.ts';
 import { type ChosenImages, chooseImages } from './chosen-images.node.ts';
-import { type DataOptions, obtainData } from './data.node.ts';
+import { type DataOptions, obtainDataset } from './data.node.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
 import type { ImageSelection } from './image-selection.ts';
 import { imagesOf } from './image-tensor.ts';
 import { limeFit } from './lime-fit.ts';
 import type { ExplainedImage, ExplainedMethod, ExplainResult } from './results.ts';
-import { loadFashionModel } from './run-data.node.ts';
+import { aboutData, checkSameData, dataOf } from './run-data.node.ts';
 import { Interrupted, type Session, unlessAborted } from './session.ts';
 import { noteTestSetUse } from './test-set-ledger.node.ts';
 
@@ -39,8 +42,8 @@ export interface ExplainOptions extends DataOptions, Effort, Pick<MethodContext,
   readonly images: ImageSelection;
   readonly methods: readonly string[];
   readonly seed: number;
-  /** Default: predicted; both where mistakes are asked for. */
-  readonly target?: 'predicted' | 'true' | 'both' | number;
+  /** `predicted`, `true`, `both`, or a class by number or name. Default: predicted; both where mistakes are asked for. */
+  readonly target?: string | number;
   /** Training images that SHAP compares with. */
   readonly background: number;
   readonly out: string;
@@ -56,12 +59,15 @@ type Row = ExplainedImage & { readonly place: number };
 export async function explainStudy(options: ExplainOptions, session: Session): Promise<ExplainResult> {
   const { device, progress, drawing } = session;
   const { checkpoint, out, seed, background: compared, segmentCount, steps, samples } = options;
-  const { model, info } = await loadFashionModel(checkpoint, device);
+  const { model, info } = await loadModel(checkpoint, device);
   let background: Tensor | undefined;
   let images: DeviceDataset | undefined;
   try {
     model.eval();
-    const data = await obtainData(options, progress);
+    const { classNames } = dataOf(info);
+    const target = targetOf(options, classNames);
+    const data = await obtainDataset(options, progress, session.signal);
+    checkSameData(info, checkpoint, data);
     await ensureWritable(join(out, 'maps'));
     await ensureWritable(join(out, 'figures'));
     background = backgroundImages(data, options, session);
@@ -71,7 +77,7 @@ export async function explainStudy(options: ExplainOptions, session: Session): P
       await noteTestSetUse(out, { ...use, sampleData: data.isSample, ...chosen.testAccuracy }, progress);
     }
     images = new DeviceDataset(chosen.set, device);
-    const rows = await explainedRows(model, images, chosen, options);
+    const rows = await explainedRows(model, images, chosen, target);
     const x = images.batch(rows.map(({ place }) => place)).images;
     const explained = await explainRows(model, x, background, rows, options, session);
     const pictures = { values: await x.data(), shape: x.shape };
@@ -79,6 +85,7 @@ export async function explainStudy(options: ExplainOptions, session: Session): P
     const drawn = await drawing?.explanations(
       {
         title: `What ${info.model.name} looks at`,
+        classNames,
         rows,
         pictures,
         attributions: explained.map(({ attribution }) => attribution),
@@ -98,7 +105,8 @@ export async function explainStudy(options: ExplainOptions, session: Session): P
       segmentCount,
       steps,
       samples,
-      classNames: CLASS_NAMES,
+      ...aboutData(data),
+      classNames,
       images: rows.map(({ place, ...row }) => row),
       methods: explained.map(({ method }) => method),
       sheets: drawn?.sheets ?? [],
@@ -147,25 +155,43 @@ async function explainRows(
 }
 
 /** Training images, equally many of each class as far as that goes. */
-function backgroundImages(data: FashionMnist, { background, seed }: ExplainOptions, { device }: Session): Tensor {
+function backgroundImages(data: Dataset, { background, seed }: ExplainOptions, { device }: Session): Tensor {
   const { labels, count } = data.train;
   if (background > count) throw new UsageError(`explain: there are only ${count} training images, not ${background}.`);
   const chosen = background === count ? Array.from(labels.keys()) : stratifiedSplit(labels, background, seed).heldOut;
   return imagesOf(data.train, chosen, device);
 }
+
+type Target = 'predicted' | 'true' | 'both' | number;
+
+/**
+ * Which class is explained.
+ * @throws UsageError for what is no class
+ */
+function targetOf({ target: asked, images }: ExplainOptions, classNames: readonly string[]): Target {
+  if (asked === undefined) return images.some(({ kind }) => kind === 'mistakes') ? 'both' : 'predicted';
+  if (asked === 'predicted' || asked === 'true' || asked === 'both') return asked;
+  const named = classNames.findIndex(name => name.toLowerCase() === String(asked).toLowerCase());
+  if (named >= 0) return named;
+  const classes = classNames.length;
+  if (!/^\d+$/.test(String(asked))) {
+    throw new UsageError(
+      `explain: "${plainText(String(asked))}" is no class; use predicted, true, both, a class number, or one of ${someOf(classNames)}.`,
+    );
+  }
+  if (Number(asked) < classes) return Number(asked);
+  throw new UsageError(`explain: there is no class ${asked}; the model has ${classes} (0 to ${classes - 1}).`);
+}
+
 /** The rows to explain: each image for its target; with `both`, a mistake also for its true class. */
 async function explainedRows(
   model: Module,
   images: DeviceDataset,
   chosen: ChosenImages,
-  { images: selection, target: asked }: ExplainOptions,
+  target: Target,
 ): Promise<Row[]> {
-  const target = asked ?? (selection.some(({ kind }) => kind === 'mistakes') ? 'both' : 'predicted');
   const logits = await predictLogits(model, images);
   const classes = logits.length / images.count;
-  if (typeof target === 'number' && target >= classes) {
-    throw new UsageError(`explain: there is no class ${target}; the model has ${classes} (0 to ${classes - 1}).`);
-  }
   const probabilities = softmaxRows(logits, classes);
   const predicted = predictedClasses(logits, classes);
   return chosen.images.flatMap(({ source, index, label }, place) => {

@@ -1,7 +1,7 @@
 /** The stage `explore`: the data before training; see `explore/exploration.ts` for what is computed. */
 import { join } from 'node:path';
 import { DeviceDataset } from '../data/device-dataset.ts';
-import type { FashionMnist } from '../data/fashion-mnist.ts';
+import type { Dataset } from '../data/index.node.ts';
 import {
   compareMaps,
   type DrawnMap,
@@ -17,10 +17,11 @@ import {
 import { serializeNpy } from '../interop/npy.ts';
 import type { Module } from '../nn/index.ts';
 import { ensureWritable, writeFileAtomically, writeJsonAtomically } from '../train/atomic-file.node.ts';
+import { loadModel } from '../train/checkpoint.node.ts';
 import { confusionMatrix, penultimateFeatures, predictedClasses, predictLogits } from '../train/index.ts';
-import { type DataOptions, obtainData } from './data.node.ts';
+import { type DataOptions, obtainDataset } from './data.node.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
-import { loadFashionModel } from './run-data.node.ts';
+import { checkSameData } from './run-data.node.ts';
 import { Interrupted, type Session } from './session.ts';
 
 export interface ExploreOptions
@@ -50,18 +51,24 @@ export interface ExploreOptions
  * @throws UsageError for options that do not fit the data; Interrupted when the session's signal stopped it
  */
 export async function exploreStudy(options: ExploreOptions, session: Session): Promise<ExploreResult> {
-  const { device } = session;
-  const network = options.checkpoint === undefined ? undefined : await loadFashionModel(options.checkpoint, device);
+  const data = await obtainDataset(options, session.progress, session.signal);
+  const { checkpoint } = options;
+  const network = checkpoint === undefined ? undefined : await loadModel(checkpoint, session.device);
   try {
-    return await explored(options, session, network?.model);
+    if (network) checkSameData(network.info, checkpoint!, data);
+    return await explored(options, data, session, network?.model);
   } finally {
     network?.model.dispose();
   }
 }
 
-async function explored(options: ExploreOptions, session: Session, model?: Module): Promise<ExploreResult> {
+async function explored(
+  options: ExploreOptions,
+  data: Dataset,
+  session: Session,
+  model?: Module,
+): Promise<ExploreResult> {
   const { device, progress, signal, drawing } = session;
-  const data = await obtainData(options, progress);
   await ensureWritable(options.out);
   const orInterrupted = (error: unknown): never => {
     if (signal.aborted) throw new Interrupted('Stopped; the same command starts again.');
@@ -101,7 +108,7 @@ async function explored(options: ExploreOptions, session: Session, model?: Modul
 
 /** Compares maps of the pixels and, given a network, of its features, with what it confuses among the test images. */
 async function compareAll(
-  data: FashionMnist,
+  data: Dataset,
   { result, map }: { result: ExploreResult; map: DrawnMap },
   { indices, labels, points, classes }: MapImages,
   { seed, checkpoint }: ExploreOptions,

@@ -1,4 +1,6 @@
 /** What `./index.ts` offers, and what needs Node: run folders, the stages of a study, and the study itself. */
+
+export { type AuditOptions, auditStudy } from './audit.node.ts';
 export { type DataOptions, describeData, obtainData, obtainDataset } from './data.node.ts';
 export { type EvaluateOptions, evaluateCheckpoints } from './evaluate-checkpoints.node.ts';
 export { type EvaluationStudyOptions, evaluationStudy } from './evaluation.node.ts';
@@ -12,6 +14,7 @@ export { type RobustnessStudyOptions, robustnessStudy } from './robustness.node.
 export { Run, type RunOptions } from './run.node.ts';
 export { dataOf, type RunData } from './run-data.node.ts';
 export { type RunCheckpoint, RunFolder } from './run-folder.node.ts';
+export { readSettings } from './settings-file.node.ts';
 export { isDone, type Outcome, type RunStagesOptions, runStages, type Stage, type StageWork } from './stage.node.ts';
 export { type StudyOptions, studyStages } from './stages.node.ts';
 export { type RunStudyOptions, readStudyConfig, runStudy, type StudyConfig, type StudySummary } from './study.node.ts';

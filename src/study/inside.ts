@@ -45,7 +45,13 @@ export async function lookInside(
   return {
     network,
     model: name,
-    filters: { path: first.path, size: first.kernel, count: value.shape[3], figure: drawn?.filters },
+    filters: {
+      path: first.path,
+      size: first.kernel,
+      count: value.shape[3],
+      ...(value.shape[2] > 1 && { channels: value.shape[2] }),
+      figure: drawn?.filters,
+    },
     layers: layers.map(({ path, shape, values }, i) => ({
       path,
       shape,

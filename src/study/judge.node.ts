@@ -2,19 +2,20 @@
 
 import { join } from 'node:path';
 import { stratifiedSplit } from '../data/batches.ts';
-import type { FashionMnist } from '../data/fashion-mnist.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { UsageError } from '../devices/errors.ts';
 import { judgeMethods, type JudgeOptions as MeasuringOptions } from '../explain/index.ts';
 import { dispose } from '../tensor/lifetime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ensureWritable, writeJsonAtomically } from '../train/atomic-file.node.ts';
+import { loadModel } from '../train/checkpoint.node.ts';
 import { chooseImages } from './chosen-images.node.ts';
-import { type DataOptions, obtainData } from './data.node.ts';
+import { type DataOptions, obtainDataset } from './data.node.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
 import type { ImageSelection } from './image-selection.ts';
 import { imagesOf } from './image-tensor.ts';
 import type { JudgeResult } from './results.ts';
-import { loadFashionModel } from './run-data.node.ts';
+import { aboutData, checkSameData } from './run-data.node.ts';
 import { Interrupted, type Session } from './session.ts';
 import { noteTestSetUse } from './test-set-ledger.node.ts';
 
@@ -45,11 +46,12 @@ export async function judgeStudy(options: JudgeOptions, session: Session): Promi
   const { device, progress, signal, drawing } = session;
   const { out, seed, checkpoint } = options;
   const began = performance.now();
-  const { model, info } = await loadFashionModel(checkpoint, device);
+  const { model, info } = await loadModel(checkpoint, device);
   const tensors: Tensor[] = [];
   try {
     model.eval();
-    const data = await obtainData(options, progress);
+    const data = await obtainDataset(options, progress, signal);
+    checkSameData(info, checkpoint, data);
     const { background: compared } = options;
     if (compared > data.train.count) {
       throw new UsageError(`judge: there are only ${data.train.count} training images, not ${compared}.`);
@@ -81,6 +83,7 @@ export async function judgeStudy(options: JudgeOptions, session: Session): Promi
       model: info.model.name,
       checkpoint,
       sampleData: data.isSample,
+      ...aboutData(data),
       background: compared,
       seconds: Math.round(performance.now() - began) / 1000,
       ...judgement,
@@ -99,6 +102,6 @@ export async function judgeStudy(options: JudgeOptions, session: Session): Promi
 }
 
 /** Training images, equally many of each class as far as that goes; all where there are no more. */
-function trainingChoice({ train }: FashionMnist, count: number, seed: number): ArrayLike<number> {
+function trainingChoice({ train }: Dataset, count: number, seed: number): ArrayLike<number> {
   return count >= train.count ? Array.from(train.labels.keys()) : stratifiedSplit(train.labels, count, seed).heldOut;
 }

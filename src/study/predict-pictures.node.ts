@@ -7,8 +7,9 @@ import { DataError, UsageError } from '../devices/errors.ts';
 import type { Module } from '../nn/index.ts';
 import { ensureWritable, writeJsonAtomically } from '../train/atomic-file.node.ts';
 import { loadModel } from '../train/checkpoint.node.ts';
-import { predictLogits, type RankedClass, rankedClasses, softmaxRows, wilsonInterval } from '../train/index.ts';
+import { predictLogits, rankedClasses, type Scores, softmaxRows, wilsonInterval } from '../train/index.ts';
 import type { PredictOptions } from './predict.node.ts';
+import { checkTable, type PicturePrediction, writeTable } from './predictions-table.node.ts';
 import type { PicturesResult } from './results.ts';
 import { dataOf } from './run-data.node.ts';
 import { Interrupted, type Session } from './session.ts';
@@ -29,7 +30,7 @@ interface ReadyPicture {
  *   read; Interrupted when the session's signal is raised
  */
 export async function predictPictures(options: PredictOptions, session: Session): Promise<PicturesResult> {
-  const { checkpoint, images = [], labels = 'auto', limit, out, top = 3 } = options;
+  const { checkpoint, images = [], labels = 'auto', limit, csv, out, top = 3 } = options;
   if (images.length === 0) {
     throw new UsageError(
       `predict: name the pictures; those of this package are garments, not what ${checkpoint} tells apart.`,
@@ -44,17 +45,25 @@ export async function predictPictures(options: PredictOptions, session: Session)
   try {
     const { classNames, imageShape } = dataOf(info);
     const found = (await findPhotos(images, { labels: 'none' })).slice(0, limit);
+    if (csv !== undefined)
+      await checkTable(
+        csv,
+        found.map(({ path }) => path),
+      );
     if (out !== undefined) await ensureWritable(out);
     const unreadable: { name: string; reason: string }[] = [];
     const pictures: PicturesResult['pictures'][number][] = [];
+    const rows: PicturePrediction[] = [];
     for (let from = 0; from < found.length; from += AT_A_TIME) {
       const ready = await decodeSome(found, from, imageShape, unreadable, session);
-      const ranked = await rank(model, ready, imageShape, { classNames, top }, session.signal);
+      const probabilities = await probabilitiesOf(model, ready, imageShape, session.signal);
+      const ranked = probabilities.map(row => rankedClasses(row, top, classNames));
       ready.forEach(({ photo: { path, name } }, i) => {
         const folder = basename(dirname(path));
         const label = labels !== 'none' && classNames.includes(folder) ? folder : null;
         const right = label === null ? null : ranked[i][0].name === label;
         pictures.push({ file: path, name, top: ranked[i], label, right });
+        if (csv !== undefined) rows.push({ file: path, probabilities: probabilities[i] });
       });
     }
     if (pictures.length === 0) {
@@ -68,6 +77,7 @@ export async function predictPictures(options: PredictOptions, session: Session)
       ...{ device: session.device.kind, model: info.model.name, checkpoint, classNames, imageShape },
       ...{ pictures, unreadable, accuracy: accuracyOf(pictures) },
     };
+    if (csv !== undefined) await writeTable(csv, rows, classNames);
     if (out !== undefined) await writeJsonAtomically(join(out, 'predictions.json'), result);
     return result;
   } finally {
@@ -97,14 +107,13 @@ async function decodeSome(
   return ready;
 }
 
-/** The likeliest classes of each picture. */
-async function rank(
+/** The probabilities of all classes, for each picture. */
+async function probabilitiesOf(
   model: Module,
   ready: readonly ReadyPicture[],
   [height, width, channels]: readonly [number, number, number],
-  { classNames, top }: { readonly classNames: readonly string[]; readonly top: number },
   signal: AbortSignal,
-): Promise<RankedClass[][]> {
+): Promise<Scores[]> {
   if (ready.length === 0) return [];
   const images = new Uint8Array(ready.length * height * width * channels);
   ready.forEach(({ bytes }, i) => {
@@ -113,9 +122,10 @@ async function rank(
   const labels = new Uint8Array(ready.length);
   const set = new DeviceDataset({ images, labels, count: ready.length, height, width, channels }, model.device);
   try {
-    const classes = classNames.length;
-    const probabilities = softmaxRows(await predictLogits(model, set, { signal }), classes);
-    return ready.map((_, i) => rankedClasses(probabilities.subarray(i * classes, (i + 1) * classes), top, classNames));
+    const logits = await predictLogits(model, set, { signal });
+    const classes = logits.length / ready.length;
+    const probabilities = softmaxRows(logits, classes);
+    return ready.map((_, i) => probabilities.subarray(i * classes, (i + 1) * classes));
   } finally {
     set.dispose();
   }

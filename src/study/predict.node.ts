@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { DeviceDataset } from '../data/device-dataset.ts';
+import { CLASS_NAMES } from '../data/fashion-mnist.ts';
 import { type PreparedPhoto, type PrepareOptions, preparePhoto } from '../data/photo.ts';
 import { findPhotos, GARMENT_DIRECTORY, type PhotoFile } from '../data/photo-folder.node.ts';
 import { labelText } from '../data/photo-labels.ts';
@@ -19,6 +20,7 @@ import {
   softmaxRows,
 } from '../train/index.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
+import { checkTable, writeTable } from './predictions-table.node.ts';
 import type { PhotosResult } from './results.ts';
 import { loadFashionModel } from './run-data.node.ts';
 import { Interrupted, type Session } from './session.ts';
@@ -35,6 +37,8 @@ export interface PredictOptions {
   readonly levels?: boolean;
   /** Classes named for each picture. */
   readonly top?: number;
+  /** Where to write a table with a line for each picture that can be read (see `writeTable`); absent for nowhere. */
+  readonly csv?: string;
   /** Where to write photos.json, figures and the page; absent for nowhere. */
   readonly out?: string;
 }
@@ -50,6 +54,7 @@ interface Prepared {
 
 /** A prepared picture and what the network says about it. */
 interface Judged extends Prepared {
+  readonly probabilities: ArrayLike<number>;
   readonly ranked: readonly RankedClass[];
   readonly right: boolean | null;
 }
@@ -60,12 +65,17 @@ interface Judged extends Prepared {
  * @throws DataError when not one of the pictures can be read; Interrupted when the session's signal is raised
  */
 export async function predictStudy(options: PredictOptions, session: Session): Promise<PhotosResult> {
-  const { checkpoint, limit, out, resize = 'area', levels = true, top = 3 } = options;
+  const { checkpoint, limit, csv, out, resize = 'area', levels = true, top = 3 } = options;
   const { model, info } = await loadFashionModel(checkpoint, session.device);
   try {
     const ownPictures = !options.images || options.images.length === 0;
     const paths = ownPictures ? [GARMENT_DIRECTORY] : options.images!;
     const found = (await findPhotos(paths, { labels: options.labels })).slice(0, limit);
+    if (csv !== undefined)
+      await checkTable(
+        csv,
+        found.map(({ path }) => path),
+      );
     if (out !== undefined) await ensureWritable(out);
     const { ready, unreadable } = await prepareAll(found, { resize, levels }, out, session);
     if (ready.length === 0) {
@@ -76,6 +86,7 @@ export async function predictStudy(options: PredictOptions, session: Session): P
       );
     }
     const judged = await judge(model, ready, top, session.signal);
+    const fileOf = ({ name, path }: PhotoFile): string => (ownPictures ? name : path);
     const result: PhotosResult = {
       device: session.device.kind,
       model: info.model.name,
@@ -84,7 +95,7 @@ export async function predictStudy(options: PredictOptions, session: Session): P
       resize,
       levels,
       photos: judged.map(({ photo, prepared, ranked, right }) => ({
-        file: ownPictures ? photo.name : photo.path,
+        file: fileOf(photo),
         name: photo.name,
         top: ranked,
         label: photo.label ? labelText(photo.label) : null,
@@ -97,6 +108,10 @@ export async function predictStudy(options: PredictOptions, session: Session): P
       accuracy: photoAccuracy(judged.map(({ photo, right }) => ({ right, label: photo.label }))),
       stages: ready.flatMap(({ strip }) => strip ?? []),
     };
+    if (csv !== undefined) {
+      const rows = judged.map(({ photo, probabilities }) => ({ file: fileOf(photo), probabilities }));
+      await writeTable(csv, rows, CLASS_NAMES);
+    }
     if (out) {
       await writeJsonAtomically(join(out, 'photos.json'), result);
       await session.drawing?.photos(result, drawingFolder(out));
@@ -114,8 +129,9 @@ async function judge(model: Module, ready: readonly Prepared[], top: number, sig
     const classes = logits.length / ready.length;
     const probabilities = softmaxRows(logits, classes);
     return ready.map((one, i) => {
-      const ranked = rankedClasses(probabilities.subarray(i * classes, (i + 1) * classes), top);
-      return { ...one, ranked, right: isRight(ranked[0].class, one.photo.label) };
+      const row = probabilities.subarray(i * classes, (i + 1) * classes);
+      const ranked = rankedClasses(row, top);
+      return { ...one, probabilities: row, ranked, right: isRight(ranked[0].class, one.photo.label) };
     });
   } finally {
     images.dispose();

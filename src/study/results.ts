@@ -4,6 +4,7 @@
  * was given no drawing (see `drawing.ts`) names none.
  */
 import type { CorruptionName } from '../data/corruption.ts';
+import type { DatasetFormat } from '../data/dataset.ts';
 import type { DataSource } from '../data/fashion-mnist.ts';
 import type { Judgement } from '../explain/index.ts';
 import type {
@@ -22,6 +23,8 @@ import type {
   Trial,
   ViewName,
 } from '../train/index.ts';
+import type { AboutData } from './about-data.ts';
+import type { AuditResult, AuditRow } from './audit-result.ts';
 
 /** One set of images, in numbers. */
 export interface SetDescription {
@@ -31,6 +34,23 @@ export interface SetDescription {
   readonly perClass: readonly number[];
   /** Of the pixels in [0, 1]. */
   readonly pixels: { readonly mean: number; readonly std: number };
+}
+
+export type { AboutData, AuditResult, AuditRow };
+
+/** What is told of data other than Fashion-MNIST. */
+export interface OtherData {
+  /** Of its folder or file. */
+  readonly name: string;
+  readonly format: DatasetFormat;
+  readonly channels: number;
+  /** Of the training pixels in [0, 1], one for each channel. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** What was done to the stored values, one sentence each. */
+  readonly preparation: readonly string[];
+  /** What is odd, one sentence for each kind. */
+  readonly warnings: readonly string[];
 }
 
 /** `data.json`. */
@@ -44,6 +64,8 @@ export interface DataResult {
   readonly test: SetDescription;
   /** Sheet of training images, a row per class. */
   readonly figure?: string;
+  /** Absent for Fashion-MNIST. */
+  readonly other?: OtherData;
 }
 
 /** `metrics.json` of a training run. */
@@ -53,7 +75,10 @@ export interface RunResult {
   readonly model: string;
   readonly seed: number;
   readonly sampleData: boolean;
+  /** Images that were trained on. */
   readonly trainImages: number;
+  /** Training images that were to be left out (`--drop`), those held out among them included; absent for none. */
+  readonly droppedImages?: number;
   readonly validationImages: number;
   readonly testImages: number;
   readonly epochs: number;
@@ -119,7 +144,7 @@ export interface NetworkComparison {
 }
 
 /** `evaluation.json`: the networks of a study on its test images. */
-export interface EvaluationResult {
+export interface EvaluationResult extends AboutData {
   readonly device: string;
   readonly seed: number;
   readonly sampleData: boolean;
@@ -150,6 +175,8 @@ export interface NetworkInside {
     readonly path: string;
     readonly size: readonly [number, number];
     readonly count: number;
+    /** Of the images; absent for 1. */
+    readonly channels?: number;
     readonly figure?: string;
   };
   readonly layers: readonly ShownLayer[];
@@ -165,7 +192,7 @@ export interface InsideResult {
 }
 
 /** `tune.json`: a whole search. */
-export interface TuneResult {
+export interface TuneResult extends AboutData {
   readonly model: string;
   /** Channels of the model's stages. */
   readonly widths: readonly number[];
@@ -223,7 +250,7 @@ export interface ExplainedImage {
 }
 
 /** `explain.json`. */
-export interface ExplainResult {
+export interface ExplainResult extends AboutData {
   readonly device: string;
   readonly adapter: string;
   readonly model: string;
@@ -246,7 +273,7 @@ export interface ExplainResult {
 }
 
 /** `judge.json`. */
-export interface JudgeResult extends Judgement {
+export interface JudgeResult extends Judgement, AboutData {
   readonly device: string;
   readonly model: string;
   readonly checkpoint: string;
@@ -265,7 +292,7 @@ export interface RobustnessModel extends CorruptionTable {
 }
 
 /** `robustness.json`: one checkpoint or several on the same corrupted images. */
-export interface RobustnessResult {
+export interface RobustnessResult extends AboutData {
   readonly device: string;
   readonly seed: number;
   readonly sampleData: boolean;
@@ -274,7 +301,7 @@ export interface RobustnessResult {
   readonly models: readonly RobustnessModel[];
   /** Files in `figures/`. */
   readonly figures?: {
-    /** One garment, a row per corruption, clean and every severity side by side. */
+    /** One image, a row per corruption, clean and every severity side by side. */
     readonly sheet: string;
     /** The rows of the sheet, each a file of its own. */
     readonly strips: readonly { readonly corruption: CorruptionName; readonly file: string }[];

@@ -4,11 +4,17 @@ import { join } from 'node:path';
 import { UsageError } from '../devices/errors.ts';
 import type { Module } from '../nn/index.ts';
 import { ensureWritable, writeJsonAtomically } from '../train/atomic-file.node.ts';
-import { checkRobustnessOptions, corruptionTables, type RobustnessOptions } from '../train/index.ts';
-import { type DataOptions, obtainData } from './data.node.ts';
+import { loadModel } from '../train/checkpoint.node.ts';
+import {
+  type CheckpointInfo,
+  checkRobustnessOptions,
+  corruptionTables,
+  type RobustnessOptions,
+} from '../train/index.ts';
+import { type DataOptions, obtainDataset } from './data.node.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
 import type { RobustnessModel, RobustnessResult } from './results.ts';
-import { loadFashionModel } from './run-data.node.ts';
+import { aboutData, checkSameData } from './run-data.node.ts';
 import { Interrupted, type Session } from './session.ts';
 import { noteTestSetUse } from './test-set-ledger.node.ts';
 
@@ -34,15 +40,19 @@ export async function robustnessStudy(options: RobustnessStudyOptions, session: 
   checkRobustnessOptions(options);
   if (checkpoint.length === 0) throw new UsageError('robustness: no checkpoint is named.');
   const models: Module[] = [];
-  const names: string[] = [];
+  const infos: CheckpointInfo[] = [];
   try {
     for (const file of checkpoint) {
-      const { model, info } = await loadFashionModel(file, device);
+      const { model, info } = await loadModel(file, device);
       models.push(model);
-      names.push(info.model.name);
+      infos.push(info);
     }
+    const data = await obtainDataset(options, progress, signal);
+    infos.forEach((info, m) => {
+      checkSameData(info, checkpoint[m], data);
+    });
     if (out !== undefined) await ensureWritable(out);
-    const { test, isSample } = await obtainData(options, progress);
+    const { test, isSample } = data;
     const tables = await corruptionTables(models, test, {
       device,
       corruptions,
@@ -55,7 +65,7 @@ export async function robustnessStudy(options: RobustnessStudyOptions, session: 
       throw signal.aborted ? new Interrupted('Stopped before all corruptions were measured.') : error;
     });
     const measured = tables.map(
-      (table, m): RobustnessModel => ({ model: names[m], checkpoint: checkpoint[m], ...table }),
+      (table, m): RobustnessModel => ({ model: infos[m].model.name, checkpoint: checkpoint[m], ...table }),
     );
     for (const { model, checkpoint: file, clean } of measured) {
       const use = { command: 'robustness', model, checkpoint: file, seed, sampleData: isSample };
@@ -65,13 +75,19 @@ export async function robustnessStudy(options: RobustnessStudyOptions, session: 
       device: device.kind,
       seed,
       sampleData: isSample,
+      ...aboutData(data),
       images: test.count,
       severities,
       models: measured,
       figures:
         out === undefined
           ? undefined
-          : await drawing?.robustness(test, measured, { seed, severities }, drawingFolder(out)),
+          : await drawing?.robustness(
+              test,
+              measured,
+              { seed, severities, classes: data.classNames.length },
+              drawingFolder(out),
+            ),
     };
     if (out !== undefined) await writeJsonAtomically(join(out, 'robustness.json'), result);
     return result;

@@ -8,6 +8,7 @@ import { formatShape } from '../devices/shape.ts';
 import { loadModel } from '../train/checkpoint.node.ts';
 import type { CheckpointData, CheckpointInfo } from '../train/checkpoint-info.ts';
 import { dataChecksum } from './data.node.ts';
+import type { AboutData } from './results.ts';
 
 /** What a run is trained and judged on. Where it does not say what it is, classes have Fashion-MNIST's names. */
 export type RunData = Pick<FashionMnist, 'train' | 'test' | 'isSample'> &
@@ -52,6 +53,10 @@ export function checkSameData(info: CheckpointInfo, name: string, data: RunData)
   if (isSame) return;
   throw new UsageError(`${plainText(name)} was trained on ${words(own)}; it cannot be used on ${words(given)}.`);
 }
+
+/** What a result says of data other than Fashion-MNIST; nothing of that. */
+export const aboutData = ({ kind }: Pick<Dataset, 'kind'>): AboutData =>
+  kind === 'other' ? { dataKind: 'other' } : {};
 
 function words({ kind, classNames, imageShape }: CheckpointData): string {
   if (kind === 'fashion-mnist') return 'Fashion-MNIST';

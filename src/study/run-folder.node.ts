@@ -13,18 +13,32 @@ import { historyOf } from '../train/checkpoint-info.ts';
 import type { CheckpointInfo, Recipe, TrainedOn } from '../train/index.ts';
 import { isPartial, LOCK_FILE } from './folder-lock.node.ts';
 
+/** What a run's identity says of the images it leaves out. */
+export interface DroppedIdentity {
+  readonly images: number;
+  /** SHA-256 of the ascending indices as JSON. */
+  readonly sha256: string;
+}
+
 /** What makes a run this run: a checkpoint of any other is refused. */
 export interface RunIdentity {
   readonly model: ModelSpec;
   readonly seed: number;
   /** Kept in every checkpoint as its `options`. */
-  readonly trained: TrainedOn & { readonly recipe: Recipe; readonly from?: string };
+  readonly trained: TrainedOn & {
+    readonly recipe: Recipe;
+    readonly from?: string;
+    readonly dropped?: DroppedIdentity;
+  };
 }
 
 /**
  * `last`: the state to go on from; `best`: the model of the best epoch on the images held out; `model`: what the run gives.
  */
 export type RunCheckpoint = 'last' | 'best' | 'model';
+
+/** Lists the training images that a run leaves out. */
+export const LEFT_OUT_FILE = 'left-out.json';
 
 const CHECKPOINTS: readonly RunCheckpoint[] = ['last', 'best', 'model'];
 
@@ -113,7 +127,7 @@ export class RunFolder {
   /** Removes a run's files; config.json stays to say whose folder it is. */
   async #clear(): Promise<void> {
     // What makes the run a finished one goes first: if it is cut off here, what is left says so.
-    const files = ['metrics.json', 'profile.json'].map(name => join(this.path, name));
+    const files = ['metrics.json', 'profile.json', LEFT_OUT_FILE].map(name => join(this.path, name));
     files.push(...CHECKPOINTS.map(name => this.checkpoint(name)), this.#log);
     for (const file of files) await rm(file, { force: true });
     const figures = await readdir(join(this.path, 'figures'));

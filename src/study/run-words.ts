@@ -26,3 +26,13 @@ export function describeEpoch({ epochs, record, imagesPerSecond }: FitProgress):
     `${formatDuration(seconds)}  ${Math.round(imagesPerSecond)} images/s`
   );
 }
+
+/** What a training set that batches do not divide means for an epoch; undefined where they do. */
+export function describeWaiting(images: number, batchSize: number): string | undefined {
+  const rest = images % batchSize;
+  if (rest === 0) return undefined;
+  return (
+    `Every epoch leaves out ${rest} of ${images} training images, other ones each time: they do not fill a batch of ` +
+    `${batchSize}.`
+  );
+}

@@ -27,7 +27,6 @@ import {
   type Recipe,
   SWITCHED_OFF,
   type Trainee,
-  validationSplit,
 } from '../train/index.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
 import { FolderLock, sweepPartials } from './folder-lock.node.ts';
@@ -35,7 +34,16 @@ import type { RunResult } from './results.ts';
 import { checkpointDataOf, checkSameData, classNamesOf, dataIdentity, type RunData } from './run-data.node.ts';
 import { RunFolder, type RunIdentity } from './run-folder.node.ts';
 import { checkHeldOut, keptEpoch, trainingSeconds } from './run-history.ts';
-import { describeEpoch, describeProgress } from './run-words.ts';
+import {
+  checkClassWeights,
+  type DroppedImages,
+  droppedIdentity,
+  fitPlaces,
+  noteImages,
+  type RunImages,
+  runImages,
+} from './run-images.node.ts';
+import { describeEpoch, describeProgress, describeWaiting } from './run-words.ts';
 import { Interrupted, type Session } from './session.ts';
 import { shellWord } from './shell-word.ts';
 import { noteTestSetUse } from './test-set-ledger.node.ts';
@@ -48,6 +56,8 @@ export interface RunOptions {
   readonly from?: string;
   /** Images held out of the training set; the epoch that does best on them is kept. 0 for none: the last is kept. */
   readonly validation: number;
+  /** Training images to leave out, whatever is held out. Default none. */
+  readonly drop?: DroppedImages;
   /** Evaluate on the test images at the end (the default); otherwise on those held out. */
   readonly test?: boolean;
   /** How the loop works, as `fit` takes it; no number depends on it. */
@@ -69,8 +79,7 @@ export class Run {
   readonly #session: Session;
   readonly #identity: RunIdentity;
   readonly #trainee: Trainee;
-  /** Places of the training images that are trained on, and of those held out; absent where none are. */
-  readonly #split: { readonly train: Uint32Array; readonly heldOut: Uint32Array } | undefined;
+  readonly #images: RunImages;
   readonly #began = performance.now();
   #resumed: CheckpointInfo | undefined;
   /** Seconds of the epochs before a cut. */
@@ -82,17 +91,14 @@ export class Run {
 
   private constructor(options: RunOptions, data: RunData, session: Session) {
     checkHeldOut(options.validation, options.test ?? true, options.recipe);
-    const { model, recipe, seed, from, validation, out } = options;
+    const { model, recipe, seed, from, validation, drop, out } = options;
     const { train, isSample } = data;
+    this.#images = runImages(train.labels, validation, drop);
     this.#options = options;
     this.#data = data;
     this.#session = session;
-    this.#identity = {
-      model,
-      seed,
-      trained: { recipe, from, validation, trainImages: train.count, sampleData: isSample, ...dataIdentity(data) },
-    };
-    this.#split = validation > 0 ? validationSplit(train.labels, validation) : undefined;
+    const images = { validation, trainImages: train.count, sampleData: isSample, ...dataIdentity(data) };
+    this.#identity = { model, seed, trained: { recipe, from, ...images, ...droppedIdentity(this.#images) } };
     this.folder = new RunFolder(out);
     this.#trainee = buildTrainee(model, recipe, session.device, seed);
     this.trainingSet = new DeviceDataset(train, session.device);
@@ -156,17 +162,22 @@ export class Run {
       ...this.#identity.trained,
       position: this.#resumed?.position,
     });
+    await noteImages({ ...this.#options, images: this.#images }, this.#data, this.folder, this.#session.progress);
   }
 
   /** Checks what `fit` will be told. */
   #checkPlan(): void {
     const { recipe, seed, loop } = this.#options;
     const { ema, maxGradientNorm } = recipe;
+    checkClassWeights(recipe, this.#data);
     fraction('Run', 'recipe.ema', ema);
     if (maxGradientNorm !== null) positive('Run', 'recipe.maxGradientNorm', maxGradientNorm);
-    const validation = this.#split && { data: this.trainingSet, indices: this.#split.heldOut };
-    const plan = fitOptions(recipe, this.#trainImages);
-    planEpochs(this.trainingSet, { ...plan, ...loop, seed, trainIndices: this.#split?.train, validation });
+    planEpochs(this.trainingSet, {
+      ...fitOptions(recipe, this.#trainImages),
+      ...loop,
+      seed,
+      ...fitPlaces(this.#images, this.trainingSet),
+    });
   }
 
   /** Whether the run may begin or go on in its folder; if it goes on, how far it is. */
@@ -206,24 +217,17 @@ export class Run {
     const { recipe, seed, loop } = this.#options;
     const { progress, signal } = this.#session;
     const { model, optimizer, ema } = this.#trainee;
-    const split = this.#split;
     const resumed = this.#resumed;
     const plan = fitOptions(recipe, this.#trainImages);
-    const leftOut = this.#trainImages % plan.batchSize;
-    if (leftOut > 0) {
-      progress.note(
-        `Every epoch leaves out ${leftOut} of ${this.#trainImages} training images, other ones each time: ` +
-          `they do not fill a batch of ${plan.batchSize}.`,
-      );
-    }
+    const waiting = describeWaiting(this.#trainImages, plan.batchSize);
+    if (waiting && recipe.sampling === undefined) progress.note(waiting);
     const result = await fit(model, this.trainingSet, optimizer, {
       ...plan,
       ...loop,
       seed,
       ema,
       signal,
-      trainIndices: split?.train,
-      validation: split && { data: this.trainingSet, indices: split.heldOut },
+      ...fitPlaces(this.#images, this.trainingSet),
       resume: resumed && { position: resumed.position!, history: resumed.history as History },
       onCapture: ({ captured, reason }) => {
         if (captured || reason === SWITCHED_OFF) return;
@@ -243,13 +247,13 @@ export class Run {
   }
 
   get #trainImages(): number {
-    return this.#split?.train.length ?? this.trainingSet.count;
+    return this.#images.train?.length ?? this.trainingSet.count;
   }
 
   /** Saves the state to go on from, the model where it is the best so far, and then the log of the steps since. */
   async #save({ position, history, interrupted, isBest }: CheckpointEvent): Promise<void> {
     const { model, optimizer, ema } = this.#trainee;
-    if (this.#split && isBest) await this.#saveBest({ position });
+    if (this.#images.heldOut && isBest) await this.#saveBest({ position });
     await saveCheckpoint(this.folder.checkpoint('last'), model, this.#describe({ position, history }), {
       optimizer,
       ema,
@@ -285,7 +289,7 @@ export class Run {
   /** Puts the parameters that are kept into the model: those of the best epoch, or the last ones (averaged, if they are). */
   async #takeKept(): Promise<void> {
     const { model, ema } = this.#trainee;
-    if (this.#split) await loadCheckpoint(this.folder.checkpoint('best'), model);
+    if (this.#images.heldOut) await loadCheckpoint(this.folder.checkpoint('best'), model);
     else ema?.swap();
   }
 
@@ -300,7 +304,7 @@ export class Run {
     const { signal } = this.#session;
     this.#session.progress.show(`Evaluating on the ${this.#evaluatedOn} images ...`);
     if (this.#evaluatedOn === 'validation') {
-      const indices = this.#split!.heldOut;
+      const indices = this.#images.heldOut!;
       const labels = Uint8Array.from(indices, index => train.labels[index]);
       return evaluateLogits(await predictLogits(model, this.trainingSet, { indices, signal }), labels, names);
     }
@@ -317,10 +321,10 @@ export class Run {
     const { device, drawing } = this.#session;
     const { model, seed } = this.#options;
     const isTest = this.#evaluatedOn === 'test';
-    const kept = keptEpoch(history, this.#split !== undefined);
+    const kept = keptEpoch(history, this.#images.heldOut !== undefined);
     const results = {
       ...(isTest && { testAccuracy: evaluation.accuracy, testLoss: evaluation.nll }),
-      ...(this.#split && { validationAccuracy: kept.validationAccuracy }),
+      ...(this.#images.heldOut && { validationAccuracy: kept.validationAccuracy }),
     };
     const checkpoint = this.folder.checkpoint('model');
     await saveCheckpoint(checkpoint, this.#trainee.model, this.#describe({ results }));
@@ -331,7 +335,8 @@ export class Run {
       seed,
       sampleData: this.#data.isSample,
       trainImages: this.#trainImages,
-      validationImages: this.#split?.heldOut.length ?? 0,
+      ...(this.#images.dropped && { droppedImages: this.#images.dropped.length }),
+      validationImages: this.#images.heldOut?.length ?? 0,
       testImages: isTest ? this.#data.test.count : 0,
       epochs: history.epochs.length,
       bestEpoch: kept.epoch + 1,
@@ -351,8 +356,8 @@ export class Run {
   }
 
   async #noteEvaluation({ evaluatedOn, evaluation, seconds, model, checkpoint, seed, sampleData }: RunResult) {
-    const { accuracy, ci95, images } = evaluation;
-    await this.folder.note({ event: 'evaluated', on: evaluatedOn, accuracy, ci95, seconds });
+    const { accuracy, ci95, macro, images } = evaluation;
+    await this.folder.note({ event: 'evaluated', on: evaluatedOn, accuracy, ci95, macro, seconds });
     if (evaluatedOn !== 'test') return;
     const use = { command: 'train', model, checkpoint, seed, sampleData, images, accuracy };
     await noteTestSetUse(this.folder.path, use, this.#session.progress);

@@ -5,22 +5,25 @@
  */
 import { relative } from 'node:path';
 import { DEFAULT_CORRUPTIONS } from '../data/corruption.ts';
-import { CLASS_NAMES } from '../data/index.node.ts';
+import type { Dataset, DatasetOptions } from '../data/index.node.ts';
 import { findPhotos, GARMENT_DIRECTORY } from '../data/photo-folder.node.ts';
+import type { ExploreResult } from '../explore/index.ts';
 import { RECIPES } from '../train/index.ts';
-import { type DataOptions, dataChecksum, dataStudy, obtainData } from './data.node.ts';
+import { auditStudy } from './audit.node.ts';
+import { type DataOptions, dataChecksum, dataStudy, obtainDataset } from './data.node.ts';
 import { evaluationStudy } from './evaluation.node.ts';
 import { explainStudy } from './explain.node.ts';
 import { exploreStudy } from './explore.node.ts';
+import { modelOn, recipeOn } from './fit-to-data.ts';
 import type { ImageSelection } from './image-selection.ts';
 import { judgeStudy } from './judge.node.ts';
 import { predictStudy } from './predict.node.ts';
-import type { NetworkPlan, Profile } from './profiles.ts';
 import type { RunResult } from './results.ts';
 import { robustnessStudy } from './robustness.node.ts';
 import { Run } from './run.node.ts';
 import { RunFolder } from './run-folder.node.ts';
 import type { Session } from './session.ts';
+import { type NetworkPlan, type StudySettings, settingsFor } from './settings.ts';
 import { isDone, type Outcome, type Stage, type StageWork } from './stage.node.ts';
 import { productSums } from './stamp.node.ts';
 import { tuneStudy } from './tune.node.ts';
@@ -28,10 +31,14 @@ import { VERSION } from './version.node.ts';
 
 /** What a study is asked to do. */
 export interface StudyOptions {
-  readonly profile: Profile;
+  readonly settings: StudySettings;
   readonly seed: number;
   /** Where the data is, if named. */
   readonly data?: string;
+  /** How the files there are read. */
+  readonly reading?: DatasetOptions;
+  /** Of the page. Default: the name of the data and what this is about. */
+  readonly title?: string;
   /** A folder of pictures from elsewhere; default: those of this package. */
   readonly photos?: string;
   /** The study's folder. */
@@ -44,6 +51,7 @@ export interface StudyOptions {
 export const STAGE_FILES = {
   data: 'data.json',
   explore: 'explore.json',
+  audit: 'audit.json',
   'train-cnn': 'metrics.json',
   'train-mini-resnet': 'metrics.json',
   evaluate: 'evaluation.json',
@@ -60,6 +68,9 @@ type StageName = keyof typeof STAGE_FILES;
 const NETWORKS = { 'train-cnn': 'cnn', 'train-mini-resnet': 'mini-resnet' } as const;
 const TRAININGS = Object.keys(NETWORKS) as (keyof typeof NETWORKS)[];
 
+/** Stages that are about photographs of garments; data of another kind is studied without them. */
+export const GARMENT_STAGES: readonly StageName[] = ['photos'];
+
 /** What every stage of a study knows. */
 interface Study {
   readonly options: StudyOptions;
@@ -67,6 +78,8 @@ interface Study {
   readonly from: DataOptions;
   /** What every result depends on. */
   readonly base: object;
+  /** The data, and the settings as far as it goes. */
+  fitted(): Promise<{ readonly data: Dataset; readonly settings: StudySettings }>;
 }
 
 /** What every result of a study depends on, besides what its stage reads. */
@@ -74,20 +87,29 @@ export function studyInputs({ seed }: StudyOptions, { device }: Session): object
   return { version: VERSION, seed, device: `${device.kind}: ${device.info.adapter}` };
 }
 
-/** The study's stages in order. */
-export function studyStages(options: StudyOptions, session: Session): Stage[] {
-  const { profile, data } = options;
+/**
+ * The study's stages in order.
+ * @param kind of the data, as far as it is known: without a word it is Fashion-MNIST's
+ */
+export function studyStages(options: StudyOptions, session: Session, kind: Dataset['kind'] = 'fashion-mnist'): Stage[] {
+  const { settings, data: folder, reading } = options;
+  const from: DataOptions = { data: folder, reading, limit: settings.limit };
   const study: Study = {
     options,
     session,
-    from: { data, limit: profile.limit },
+    from,
     base: studyInputs(options, session),
+    async fitted() {
+      const data = await obtainDataset(from, session.progress, session.signal);
+      return { data, settings: settingsFor(settings, data) };
+    },
   };
-  return [
+  const stages = [
     dataStage(study),
     exploreStage(study),
-    trainingStage(study, 'train-cnn', profile.cnn),
-    trainingStage(study, 'train-mini-resnet', profile.miniResnet),
+    auditStage(study),
+    trainingStage(study, 'train-cnn', settings.cnn),
+    trainingStage(study, 'train-mini-resnet', settings.miniResnet),
     evaluateStage(study),
     tuneStage(study),
     explainStage(study),
@@ -95,6 +117,7 @@ export function studyStages(options: StudyOptions, session: Session): Stage[] {
     robustnessStage(study),
     photosStage(study),
   ];
+  return kind === 'fashion-mnist' ? stages : stages.filter(({ name }) => !GARMENT_STAGES.includes(name as StageName));
 }
 
 /** A stage of the study; its result file follows from its name. */
@@ -106,38 +129,50 @@ function stage(
   return { name, result: STAGE_FILES[name], ...about, run };
 }
 
-function dataStage({ from, session }: Study): Stage {
-  const inputs = async () => ({ version: VERSION, checksum: dataChecksum(await obtainData(from, session.progress)) });
+function dataStage({ from, session, fitted }: Study): Stage {
+  const inputs = async () => ({ version: VERSION, checksum: dataChecksum((await fitted()).data) });
   return stage('data', { inputs }, ({ out }) => dataStudy({ ...from, out }, session));
 }
 
-function exploreStage({ options: { profile, seed }, from, base, session }: Study): Stage {
-  return stage('explore', { needs: ['data'], inputs: () => ({ ...base, ...profile.explore }) }, ({ out }) =>
-    exploreStudy({ ...from, ...profile.explore, seed, out }, session),
+function exploreStage({ options: { seed }, from, base, session, fitted }: Study): Stage {
+  const inputs = async () => ({ ...base, ...(await fitted()).settings.explore });
+  return stage('explore', { needs: ['data'], inputs }, async ({ out }) =>
+    exploreStudy({ ...from, ...(await fitted()).settings.explore, seed, out }, session),
   );
 }
 
+function auditStage({ options: { seed }, from, base, session, fitted }: Study): Stage {
+  const about = {
+    needs: ['data', 'explore'],
+    inputs: async () => ({ ...base, ...(await fitted()).settings.audit, recipe: RECIPES.cnn }),
+  };
+  return stage('audit', about, async ({ out, outcomes }) => {
+    const explored = outcomes.get('explore')!.result as ExploreResult;
+    return auditStudy({ ...from, ...(await fitted()).settings.audit, explored, seed, out }, session);
+  });
+}
+
 function trainingStage(
-  { options: { profile, seed }, from, base, session }: Study,
+  { options: { settings, seed }, base, session, fitted }: Study,
   name: keyof typeof NETWORKS,
-  { model, recipe }: NetworkPlan,
+  { model, recipe, flip }: NetworkPlan,
 ): Stage {
   const about = {
     needs: ['data'],
-    inputs: () => ({ ...base, model, recipe, validation: profile.validation }),
+    inputs: () => ({ ...base, model, recipe, flip, validation: settings.validation }),
     products: ['metrics.json', 'config.json', 'checkpoints/model.safetensors', 'figures'],
     passesOn: ['checkpoints/model.safetensors'],
   };
   return stage(name, about, async ({ out, goesOn }) => {
-    const data = await obtainData(from, session.progress);
+    const { data } = await fitted();
     const run = await Run.open(
       {
-        model,
-        recipe,
+        model: modelOn(model, data),
+        recipe: recipeOn(recipe, data, flip),
         seed,
         test: false,
-        validation: heldOut(data.train.count, profile),
-        loop: { checkpointEvery: profile.checkpointEvery },
+        validation: heldOut(data.train.count, settings),
+        loop: { checkpointEvery: settings.checkpointEvery },
         resume: goesOn && (await new RunFolder(out).isResumable()),
         // What else the folder holds is this stage's own, to be done again.
         force: true,
@@ -150,8 +185,8 @@ function trainingStage(
   });
 }
 
-/** Images held out of training: as many as the profile says, of small sets a tenth. */
-const heldOut = (trainImages: number, { validation }: Profile): number =>
+/** Images held out of training: as many as the settings say, of small sets a tenth. */
+const heldOut = (trainImages: number, { validation }: StudySettings): number =>
   Math.min(validation, Math.max(10, Math.floor(trainImages / 10)));
 
 function evaluateStage({ options: { seed }, from, base, session }: Study): Stage {
@@ -165,53 +200,66 @@ function evaluateStage({ options: { seed }, from, base, session }: Study): Stage
   });
 }
 
-function tuneStage({ options: { profile, seed }, from, base, session }: Study): Stage {
-  const inputs = () => ({ ...base, ...profile.tune, recipe: RECIPES['mini-resnet'] });
-  return stage('tune', { needs: ['data'], inputs }, ({ out }) =>
-    tuneStudy({ ...from, ...profile.tune, model: 'mini-resnet', seed, out }, session),
+function tuneStage({ options: { seed }, from, base, session, fitted }: Study): Stage {
+  const inputs = async () => ({ ...base, ...(await fitted()).settings.tune, recipe: RECIPES['mini-resnet'] });
+  return stage('tune', { needs: ['data'], inputs }, async ({ out }) =>
+    tuneStudy({ ...from, ...(await fitted()).settings.tune, model: 'mini-resnet', seed, out }, session),
   );
 }
 
-function explainStage({ options: { profile, seed }, from, base, session }: Study): Stage {
-  const about = { needs: ['data', 'train-cnn'], inputs: () => ({ ...base, ...profile.explain }) };
+function explainStage({ options: { seed }, from, base, session, fitted }: Study): Stage {
+  const about = {
+    needs: ['data', 'train-cnn'],
+    inputs: async () => ({ ...base, ...(await fitted()).settings.explain }),
+  };
   return stage('explain', about, async ({ out, outcomes }) => {
-    const { methods, background, mistakes } = profile.explain;
-    const images = await explainedImages(mistakes, from, session);
+    const { data, settings } = await fitted();
+    const { methods, background, mistakes } = settings.explain;
+    const images = explainedImages(data, mistakes);
     const checkpoint = checkpointOf(outcomes, 'train-cnn');
     return explainStudy({ ...from, methods, background, seed, out, target: 'both', checkpoint, images }, session);
   });
 }
 
+/** Classes of which an image is explained, at most: a row of a sheet for each. */
+const MOST_EXPLAINED = 20;
+
 /** The first test image of every class, and the surest mistakes. */
-async function explainedImages(mistakes: number, from: DataOptions, { progress }: Session): Promise<ImageSelection> {
-  const { test } = await obtainData(from, progress);
-  const firsts = CLASS_NAMES.map((_, label) => test.labels.indexOf(label)).filter(index => index >= 0);
+function explainedImages({ test, classNames }: Dataset, mistakes: number): ImageSelection {
+  const firsts = classNames
+    .map((_, label) => test.labels.indexOf(label))
+    .filter(index => index >= 0)
+    .slice(0, MOST_EXPLAINED);
   return [
     { kind: 'set', split: 'test', indices: firsts },
-    { kind: 'mistakes', count: mistakes },
+    { kind: 'mistakes', count: mistakes, ifAny: true },
   ];
 }
 
-function judgeStage({ options: { profile, seed }, from, base, session }: Study): Stage {
-  const about = { needs: ['data', 'train-cnn'], inputs: () => ({ ...base, ...profile.judge }) };
-  return stage('judge', about, ({ out, outcomes }) => {
+function judgeStage({ options: { seed }, from, base, session, fitted }: Study): Stage {
+  const about = {
+    needs: ['data', 'train-cnn'],
+    inputs: async () => ({ ...base, ...(await fitted()).settings.judge }),
+  };
+  return stage('judge', about, async ({ out, outcomes }) => {
     const checkpoint = checkpointOf(outcomes, 'train-cnn');
-    return judgeStudy({ ...from, ...profile.judge, seed, out, checkpoint }, session);
+    const { settings } = await fitted();
+    return judgeStudy({ ...from, ...settings.judge, seed, out, checkpoint }, session);
   });
 }
 
-function robustnessStage({ options: { profile, seed }, from, base, session }: Study): Stage {
+function robustnessStage({ options: { settings, seed }, from, base, session }: Study): Stage {
   const corruptions = DEFAULT_CORRUPTIONS;
-  const { limit = Number.POSITIVE_INFINITY, severities } = profile.robustness;
+  const { limit = Number.POSITIVE_INFINITY, severities } = settings.robustness;
   const about = {
     needs: ['data', TRAININGS],
     uses: TRAININGS,
-    inputs: () => ({ ...base, corruptions, ...profile.robustness }),
+    inputs: () => ({ ...base, corruptions, ...settings.robustness }),
   };
   return stage('robustness', about, ({ out, outcomes }) => {
     const checkpoint = trained(outcomes).map(name => checkpointOf(outcomes, name));
     const images = Math.min(limit, from.limit ?? Number.POSITIVE_INFINITY);
-    return robustnessStudy({ data: from.data, limit: images, corruptions, severities, seed, out, checkpoint }, session);
+    return robustnessStudy({ ...from, limit: images, corruptions, severities, seed, out, checkpoint }, session);
   });
 }
 

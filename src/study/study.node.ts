@@ -4,13 +4,15 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Dataset } from '../data/dataset.ts';
 import { findPhotos } from '../data/photo-folder.node.ts';
 import { DataError, UsageError } from '../devices/errors.ts';
 import { unwritable, writeJsonAtomically } from '../train/atomic-file.node.ts';
+import { obtainDataset } from './data.node.ts';
 import { FolderLock, isPartial, LOCK_FILE, sweepPartials } from './folder-lock.node.ts';
-import type { Profile, ProfileName } from './profiles.ts';
 import type { EvaluationResult, ReportResult } from './results.ts';
 import type { Session } from './session.ts';
+import type { StudySettings } from './settings.ts';
 import { checkStages, isDone, type Outcome, type RunStagesOptions, runStages, type Stage } from './stage.node.ts';
 import { type StudyOptions, studyStages } from './stages.node.ts';
 import { VERSION } from './version.node.ts';
@@ -19,7 +21,9 @@ import { VERSION } from './version.node.ts';
 export interface StudyConfig {
   readonly command: string;
   readonly version: string;
-  readonly profile: Profile;
+  readonly settings: StudySettings;
+  /** Of the page, where one was given. */
+  readonly title?: string;
   readonly seed: number;
   readonly device: string;
   readonly adapter: string;
@@ -29,7 +33,8 @@ export interface StudyConfig {
 
 /** What a study keeps as metrics.json. */
 export interface StudySummary {
-  readonly profile: ProfileName;
+  /** What the settings are called. */
+  readonly settings: string;
   readonly seed: number;
   readonly device: string;
   readonly adapter: string;
@@ -59,20 +64,22 @@ export interface RunStudyOptions extends StudyOptions, Pick<RunStagesOptions, 'f
  * @throws DataError for a folder of photographs that is not there, or has none
  */
 export async function runStudy(options: RunStudyOptions, session: Session): Promise<StudySummary> {
-  const { profile, seed, out, command, force, closing } = options;
+  const { settings, seed, out, command, force, closing } = options;
   const { device, progress, signal } = session;
   // Found wanting now, not after hours of training.
   if (options.photos !== undefined) await findPhotos([options.photos]);
+  const kind = await kindOfData(options, session);
   const config: StudyConfig = {
     command,
     version: VERSION,
-    profile,
+    settings,
+    title: options.title,
     seed,
     device: device.kind,
     adapter: device.info.adapter,
     description: device.info.description,
   };
-  const own = studyStages(options, session);
+  const own = studyStages(options, session, kind);
   const stages = [...own, ...(closing?.(own) ?? [])];
   checkStages(stages, force);
   await checkFolder(out);
@@ -97,6 +104,22 @@ export async function runStudy(options: RunStudyOptions, session: Session): Prom
   }
 }
 
+/**
+ * What the data in a named folder is. It is opened before anything is written: what cannot be read is no study.
+ * @throws DataError, UsageError as `openDataset`; UsageError for photographs beside data that is no garments
+ */
+async function kindOfData(
+  { data, reading, settings, photos }: StudyOptions,
+  { progress, signal }: Session,
+): Promise<Dataset['kind']> {
+  if (data === undefined) return 'fashion-mnist';
+  const { kind } = await obtainDataset({ data, reading, limit: settings.limit }, progress, signal);
+  if (kind === 'fashion-mnist' || photos === undefined) return kind;
+  throw new UsageError(
+    `--photos prepares photographs as Fashion-MNIST's garments, and ${data} holds something else; weft predict takes pictures for its checkpoints.`,
+  );
+}
+
 /** @throws UsageError for a folder that holds files and is no study's: they are somebody else's */
 async function checkFolder(out: string): Promise<void> {
   if (await readStudyConfig(out).catch(() => undefined)) return;
@@ -112,7 +135,7 @@ async function checkFolder(out: string): Promise<void> {
 }
 
 function summaryOf(
-  { profile, seed, device, adapter }: StudyConfig,
+  { settings, seed, device, adapter }: StudyConfig,
   out: string,
   outcomes: ReadonlyMap<string, Outcome>,
 ): StudySummary {
@@ -120,7 +143,7 @@ function summaryOf(
   const evaluation = outcomes.get('evaluate')?.result as EvaluationResult | undefined;
   const report = outcomes.get('report')?.result as ReportResult | undefined;
   return {
-    profile: profile.name,
+    settings: settings.name,
     seed,
     device,
     adapter,
@@ -139,8 +162,10 @@ function summaryOf(
 /** The configuration of the study in a folder. Throws DataError where there is none. */
 export async function readStudyConfig(out: string): Promise<StudyConfig> {
   try {
-    const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8')) as StudyConfig;
-    if (typeof config.profile === 'object' && typeof config.description === 'string') return config;
+    const { profile, ...kept } = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'));
+    // Studies of earlier versions called their settings a profile.
+    const config = { settings: profile, ...kept } as StudyConfig;
+    if (typeof config.settings === 'object' && typeof config.description === 'string') return config;
   } catch {
     // The sentence below serves for a file that is not there and for one that is no JSON.
   }

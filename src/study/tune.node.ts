@@ -6,8 +6,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stratifiedSplit } from '../data/batches.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { DeviceDataset } from '../data/device-dataset.ts';
-import type { FashionMnist, ImageSet } from '../data/fashion-mnist.ts';
+import type { ImageSet } from '../data/fashion-mnist.ts';
 import { NonFiniteError, UsageError } from '../devices/errors.ts';
 import type { ActivationName, ModelSpec } from '../nn/index.ts';
 import { ensureWritable, writeJsonAtomically } from '../train/atomic-file.node.ts';
@@ -31,9 +32,11 @@ import {
   topKAccuracy,
   validationSplit,
 } from '../train/index.ts';
-import { type DataOptions, obtainData } from './data.node.ts';
+import { type DataOptions, obtainDataset } from './data.node.ts';
 import { drawingFolder } from './drawing-folder.node.ts';
+import { modelOn, recipeOn } from './fit-to-data.ts';
 import type { TuneResult } from './results.ts';
+import { aboutData, dataIdentity } from './run-data.node.ts';
 import { Interrupted, type Session } from './session.ts';
 import { canonicalJson } from './stamp.node.ts';
 
@@ -100,7 +103,7 @@ function modelOf(name: TunedModel, widths: readonly number[], choice: Choice): M
  */
 export async function tuneStudy(options: TuneOptions, session: Session): Promise<TuneResult> {
   const { model, widths, trials, budget, eta, seed, out } = options;
-  const data = await obtainData(options, session.progress);
+  const data = await obtainDataset(options, session.progress, session.signal);
   const search = new Search(options, data, session);
   /** What is kept of the search besides its trials. */
   const described = {
@@ -112,12 +115,14 @@ export async function tuneStudy(options: TuneOptions, session: Session): Promise
     device: session.device.kind,
     adapter: session.device.info.adapter,
     sampleData: data.isSample,
+    ...aboutData(data),
     trainImages: search.images.length,
     heldOutImages: search.heldOut.length,
   };
   const { space, halving } = described;
   try {
-    await claimFolder(out, { ...described, batch: BATCH, recipe: search.recipe, of: data.train.count, trials });
+    const searched = { batch: BATCH, recipe: search.recipe, of: data.train.count, trials, ...dataIdentity(data) };
+    await claimFolder(out, { ...described, ...searched });
     const finished = await successiveHalving(drawChoices(space, trials, seed), halving, (choice, at) =>
       search.outcome(choice, at),
     );
@@ -144,6 +149,7 @@ class Search {
   readonly images: Uint32Array;
   readonly heldOut: Uint32Array;
   readonly #options: TuneOptions;
+  readonly #data: Dataset;
   readonly #session: Session;
   readonly #trainingSet: DeviceDataset;
   readonly #heldOutLabels: Uint8Array;
@@ -151,12 +157,14 @@ class Search {
   readonly #trainings: number;
   #done = 0;
 
-  constructor(options: TuneOptions, { train }: FashionMnist, session: Session) {
+  constructor(options: TuneOptions, data: Dataset, session: Session) {
+    const { train } = data;
     const { images, heldOut } = chooseImages(train, options);
     this.images = images;
     this.heldOut = heldOut;
-    this.recipe = options.recipe ?? RECIPES[options.model];
+    this.recipe = options.recipe ?? recipeOn(RECIPES[options.model], data);
     this.#options = options;
+    this.#data = data;
     this.#session = session;
     this.#heldOutLabels = Uint8Array.from(heldOut, index => train.labels[index]);
     const sizes = rungSizes(options.trials, { budgets: options.budget, eta: options.eta });
@@ -186,7 +194,8 @@ class Search {
       // Nothing is evaluated between epochs, so nothing ends a trial early.
       patience: null,
     };
-    const trainee = buildTrainee(modelOf(model, widths, choice), recipe, this.#session.device, seed);
+    const spec = modelOn(modelOf(model, widths, choice), this.#data);
+    const trainee = buildTrainee(spec, recipe, this.#session.device, seed);
     try {
       await this.#fit(trainee, recipe, id);
       // A network is judged as it would be used: with the averaged parameters, where there are any.

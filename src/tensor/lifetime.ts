@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Scopes of tensors. `tidy(f)` disposes every tensor that `f` made, except those it returns and those it `keep`s. What
  * the tape has saved stays: it holds storage, not tensors.
@@ -12,6 +13,11 @@ export abstract class Disposable {
   /** Passed to `keep`: no `tidy` disposes it. */
   isKept = false;
   abstract dispose(): void;
+
+  /** `using x = ...` disposes x where its block ends. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 const scopes: Disposable[][] = [];
@@ -86,6 +92,25 @@ export async function tidyUntilSettled<T>(f: () => T | Promise<T>): Promise<T> {
     collectTensors(result, survivors);
     for (const tensor of scope) if (!survivors.has(tensor) && !tensor.isKept) tensor.dispose();
   }
+}
+
+/** Runs `f`; gives what it gives and the tensors that it made before its first `await` and no inner scope disposed. */
+export function watchTensors<T>(f: () => T): [result: T, made: ReadonlySet<Disposable>] {
+  const scope: Disposable[] = [];
+  scopes.push(scope);
+  try {
+    return [f(), new Set(scope)];
+  } finally {
+    scopes.pop();
+    for (const tensor of scope) registerInScope(tensor);
+  }
+}
+
+/** The tensors in a value: itself, or those in arrays, sets, maps and plain objects. */
+export function tensorsOf(value: unknown): ReadonlySet<Disposable> {
+  const found = new Set<Disposable>();
+  collectTensors(value, found);
+  return found;
 }
 
 function collectTensors(value: unknown, found: Set<Disposable>): void {

@@ -3,7 +3,7 @@
  * disk, and takes the target's name in one step; a process killed at any moment leaves the file as it was before.
  */
 import { constants } from 'node:fs';
-import { access, mkdir, open, rename, rm } from 'node:fs/promises';
+import { access, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DataError } from '../devices/errors.ts';
 
@@ -66,6 +66,16 @@ export async function ensureWritable(folder: string): Promise<void> {
   } catch (error) {
     throw unwritable(folder, error);
   }
+}
+
+/**
+ * Checks that a file can be written, before work is done for it; folders that lack are made.
+ * @throws DataError for a folder of that name, and for a place that cannot be written to
+ */
+export async function checkNewFile(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw new DataError(`${path} is a folder; name a file.`);
+  await ensureWritable(dirname(path));
 }
 
 /** Writes a value as indented JSON with a final newline, atomically. */

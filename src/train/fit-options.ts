@@ -11,6 +11,7 @@ import {
   knownOptions,
   nonNegative,
   nonNegativeInteger,
+  oneOf,
   positiveInteger,
   refuse,
   seed32,
@@ -20,6 +21,7 @@ import type { ExponentialMovingAverage, Module, Schedule } from '../nn/index.ts'
 import { runOnShapes } from '../nn/shape-run.ts';
 import type { AugmentationOptions } from './augmentation.ts';
 import type { TrainingPosition } from './checkpoint.ts';
+import { type ClassWeights, checkClassWeights, classWeightsFor, SAMPLINGS, type Sampling } from './class-weights.ts';
 import { imageIndices } from './image-indices.ts';
 import type { CaptureOutcome } from './recorder.ts';
 
@@ -41,6 +43,13 @@ export interface FitOptions extends AugmentationOptions {
   readonly smoothing?: number;
   /** Epochs after which it ends. Default: never. */
   readonly smoothingEpochs?: number;
+  /**
+   * What each class counts in the loss (see `crossEntropy`): `balanced` (see `balancedClassWeights`), or a number above 0 for
+   * each class. Default: the same. The validation loss is without.
+   */
+  readonly classWeights?: ClassWeights;
+  /** `balanced`: every epoch has equally many images of each class (see `balancedIndices`). Default `shuffled`: each once. */
+  readonly sampling?: Sampling;
   /** Which images of `data` to train on; default all. */
   readonly trainIndices?: ArrayLike<number>;
   /** Images held out, evaluated after each epoch. */
@@ -137,6 +146,7 @@ export function planEpochs(data: DeviceDataset, options: FitOptions): EpochPlan 
   if (patience !== undefined && !validation) {
     throw new UsageError(`fit: patience (${patience}) needs images to judge by; give some as validation.`);
   }
+  checkAugmentation(data, options);
   const source = imageIndices('fit', 'trainIndices', trainIndices, data);
   if (validation) imageIndices('fit', 'validation.indices', validation.indices, validation.data);
   const full = Math.floor(source.length / batchSize);
@@ -157,6 +167,8 @@ const KNOWN = Object.keys({
   schedule: true,
   smoothing: true,
   smoothingEpochs: true,
+  classWeights: true,
+  sampling: true,
   augmentation: true,
   affine: true,
   mixup: true,
@@ -188,10 +200,27 @@ function checkNumbers(options: FitOptions): void {
   given('capture', flag);
   given('smoothing', fraction);
   given('smoothingEpochs', nonNegativeInteger);
+  given('classWeights', checkClassWeights);
+  given('sampling', (what, name, value: Sampling) => oneOf(what, name, value, SAMPLINGS));
   given('patience', positiveInteger);
   given('checkpointEvery', positiveInteger);
   given('mixup', nonNegative);
   given('cutmix', nonNegative);
+}
+
+/** Whether the images are large enough for what is done to them. Every augmentation takes any number of channels. */
+function checkAugmentation({ images }: DeviceDataset, { augmentation, mixup = 0, cutmix = 0, batchSize }: FitOptions) {
+  const [, height, width] = images.shape;
+  const { crop = 0 } = augmentation ?? {};
+  const most = Math.min(height, width) - 1;
+  if (crop > most) {
+    throw new UsageError(
+      `fit: images of ${height} x ${width} pixels cannot be shifted by up to ${crop} (augmentation.crop); ${most === 0 ? 'it must be 0' : `at most ${most} fit`}.`,
+    );
+  }
+  if ((mixup > 0 || cutmix > 0) && batchSize === 1) {
+    throw new UsageError('fit: mixup and cutmix mix the images of a batch, and batchSize is 1.');
+  }
 }
 
 function checkResume({ position, history }: NonNullable<FitOptions['resume']>, epochs: number, batches: number): void {
@@ -205,20 +234,36 @@ function checkResume({ position, history }: NonNullable<FitOptions['resume']>, e
   );
 }
 
+/** What the labels of the images say. */
+export interface LabelPlan {
+  /** Labels of the images to train on, in the order of the plan's source. */
+  readonly labels: Uint8Array;
+  /** By label; absent where classes count the same. */
+  readonly classWeights?: readonly number[];
+}
+
 /**
- * Checks that the model has a class for every label that it will meet.
- * @throws UsageError naming the label and its image
+ * Checks that the model has a class for every label that it will meet, and says what each class counts.
+ * @throws UsageError naming the label and its image, or the weights and how many classes there are
  */
-export async function checkLabels(
+export async function planLabels(
   model: Module,
   data: DeviceDataset,
   { source }: EpochPlan,
-  { validation }: FitOptions,
-): Promise<void> {
+  { validation, classWeights }: FitOptions,
+): Promise<LabelPlan> {
   const classes = classesOf(model, data);
-  if (classes === undefined) return;
-  await checkLabelsOf(data, source, classes, 'training');
-  if (validation) await checkLabelsOf(validation.data, validation.indices, classes, 'validation');
+  if (classes !== undefined) {
+    await checkLabelsOf(data, source, classes, 'training');
+    if (validation) await checkLabelsOf(validation.data, validation.indices, classes, 'validation');
+  }
+  const all = await data.labels.data();
+  const labels = Uint8Array.from({ length: source.length }, (_, i) => all[source[i]]);
+  if (classWeights === undefined) return { labels };
+  if (classes === undefined) {
+    throw new UsageError('fit: classWeights need a model whose number of classes can be found from its shapes.');
+  }
+  return { labels, classWeights: classWeightsFor(classWeights, labels, classes) };
 }
 
 async function checkLabelsOf(

@@ -4,19 +4,23 @@
  * few steps in flight, and reads losses as they arrive, so that the device never waits for the host to look at one.
  */
 
-import { shuffledIndices } from '../data/batches.ts';
+import { balancedIndices, shuffledIndices } from '../data/batches.ts';
 import type { DeviceDataset } from '../data/device-dataset.ts';
 import { UsageError } from '../devices/errors.ts';
 import { giveWayIfDue } from '../devices/event-loop.ts';
 import type { Module, Optimizer } from '../nn/index.ts';
+import { tensor } from '../tensor/creation.ts';
+import { dispose, keep } from '../tensor/lifetime.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { predictLogits } from './evaluate.ts';
 import {
-  checkLabels,
   type EpochPlan,
   type EpochRecord,
   type FitOptions,
   type History,
+  type LabelPlan,
   planEpochs,
+  planLabels,
   smoothingIn,
 } from './fit-options.ts';
 import { RecordedStep } from './recorded-step.ts';
@@ -50,8 +54,8 @@ export async function fit(
   options: FitOptions,
 ): Promise<FitResult> {
   const plan = planEpochs(data, options);
-  await checkLabels(model, data, plan, options);
-  return new TrainingLoop(model, data, optimizer, options, plan).run();
+  const labelled = await planLabels(model, data, plan, options);
+  return new TrainingLoop(model, data, optimizer, options, { ...plan, ...labelled }).run();
 }
 
 /** The steps of a stretch of epochs that have the same loss. */
@@ -66,7 +70,9 @@ class TrainingLoop {
   readonly #data: DeviceDataset;
   readonly #optimizer: Optimizer;
   readonly #options: FitOptions;
-  readonly #plan: EpochPlan;
+  readonly #plan: EpochPlan & LabelPlan;
+  /** What each class counts, float32 [C]. */
+  readonly #weight: Tensor | undefined;
   readonly #peak: number;
   readonly #history: History;
   readonly #pace = new Pace();
@@ -78,12 +84,20 @@ class TrainingLoop {
   #outcome: CaptureOutcome | undefined;
   #interrupted = false;
 
-  constructor(model: Module, data: DeviceDataset, optimizer: Optimizer, options: FitOptions, plan: EpochPlan) {
+  constructor(
+    model: Module,
+    data: DeviceDataset,
+    optimizer: Optimizer,
+    options: FitOptions,
+    plan: EpochPlan & LabelPlan,
+  ) {
     this.#model = model;
     this.#data = data;
     this.#optimizer = optimizer;
     this.#options = options;
     this.#plan = plan;
+    const { classWeights } = plan;
+    this.#weight = classWeights && keep(tensor([...classWeights], undefined, { device: data.device }));
     this.#peak = optimizer.learningRate;
     this.#history = options.resume?.history ?? { losses: [], epochs: [], partial: { loss: 0, hits: 0, seconds: 0 } };
   }
@@ -100,6 +114,7 @@ class TrainingLoop {
     } finally {
       this.#optimizer.learningRate = this.#peak;
       this.#disposeSteps();
+      dispose(this.#weight);
     }
     const { imagesPerSecond } = this.#pace;
     const { source, images } = this.#plan;
@@ -113,8 +128,8 @@ class TrainingLoop {
   }
 
   async #epoch(epoch: number, firstBatch: number): Promise<void> {
-    const { source, batches } = this.#plan;
-    const order = shuffledIndices(source.length, this.#options.seed, epoch);
+    const { batches } = this.#plan;
+    const order = this.#order(epoch);
     this.#arrived = firstBatch;
     this.#pace.start();
     for (let batch = firstBatch; batch < batches; batch++) {
@@ -133,6 +148,13 @@ class TrainingLoop {
     await this.#receiveAll(epoch);
     const record = await this.#finishEpoch(epoch);
     await this.#checkpoint({ epoch: epoch + 1, batch: 0 }, isBest(record, this.#history));
+  }
+
+  /** Places in the plan's source, in the order in which an epoch sees them. */
+  #order(epoch: number): Uint32Array {
+    const { seed, sampling } = this.#options;
+    const { source, labels } = this.#plan;
+    return sampling === 'balanced' ? balancedIndices(labels, seed, epoch) : shuffledIndices(source.length, seed, epoch);
   }
 
   /** Enqueues a step. Its result arrives when `#receive` waits for it. */
@@ -160,7 +182,12 @@ class TrainingLoop {
     if (this.#steps?.smoothing === smoothing) return this.#steps;
     this.#disposeSteps();
     const { batchSize, capture, ema, onGradients } = this.#options;
-    const step = new TrainingStep(this.#model, this.#optimizer, { smoothing, ema, onGradients });
+    const step = new TrainingStep(this.#model, this.#optimizer, {
+      smoothing,
+      weight: this.#weight,
+      ema,
+      onGradients,
+    });
     const recorded = new RecordedStep(step, this.#data, this.#options, batchSize, capture);
     this.#steps = { smoothing, step, recorded };
     return this.#steps;

@@ -3,7 +3,9 @@ export * from './augmentation.ts';
 export * from './build.ts';
 export * from './calibration.ts';
 export * from './checkpoint.ts';
+export { balancedClassWeights, type ClassWeights, SAMPLINGS, type Sampling } from './class-weights.ts';
 export * from './comparison.ts';
+export * from './doubtful-labels.ts';
 export * from './ensemble.ts';
 export * from './evaluate.ts';
 export * from './features.ts';
@@ -12,6 +14,7 @@ export type { CheckpointEvent, EpochRecord, FitOptions, FitProgress, History } f
 export * from './health.ts';
 export * from './kernel-tuner.ts';
 export * from './metrics.ts';
+export * from './out-of-fold.ts';
 export * from './photos.ts';
 export * from './profile.ts';
 export * from './ranks.ts';

@@ -3,6 +3,7 @@ import { inRange } from '../devices/checks.ts';
 import type { AugmentParams, EraseParams } from '../kernels/image/index.ts';
 import { type ModelName, type Schedule, scheduleNamed, warmUp } from '../nn/index.ts';
 import type { AffineRange, AugmentationOptions } from './augmentation.ts';
+import type { ClassWeights, Sampling } from './class-weights.ts';
 import type { FitOptions } from './fit-options.ts';
 
 export type OptimizerName = 'sgd' | 'adam' | 'adamw';
@@ -22,6 +23,10 @@ export interface Recipe {
   readonly smoothing: number;
   /** Epochs after which label smoothing ends; absent for never. */
   readonly smoothingEpochs?: number;
+  /** What each class counts in the loss; absent for the same. */
+  readonly classWeights?: ClassWeights;
+  /** What images an epoch is made of; absent for each once. */
+  readonly sampling?: Exclude<Sampling, 'shuffled'>;
   readonly augmentation: AugmentParams | null;
   readonly affine: AffineRange | null;
   /** Alpha of mixup and of cutmix; 0 for none. */
@@ -114,14 +119,15 @@ export function augmentationOf({ augmentation, affine, mixup, cutmix }: Recipe):
 
 /** What `fit` is told of a recipe; the rest of it makes the optimizer and the average (see `buildTrainee`). */
 export type RecipeFitOptions = AugmentationOptions &
-  Pick<FitOptions, 'epochs' | 'batchSize' | 'dropLast' | 'schedule' | 'smoothing' | 'smoothingEpochs' | 'patience'>;
+  Pick<FitOptions, 'epochs' | 'batchSize' | 'dropLast' | 'schedule' | 'smoothing' | 'smoothingEpochs' | 'patience'> &
+  Pick<FitOptions, 'classWeights' | 'sampling'>;
 
 /**
  * The options of `fit` that a recipe decides.
  * @param images to train on: a smaller set makes one smaller batch
  */
 export function fitOptions(recipe: Recipe, images = Number.POSITIVE_INFINITY): RecipeFitOptions {
-  const { epochs, batchSize, smoothing, smoothingEpochs, patience } = recipe;
+  const { epochs, batchSize, smoothing, smoothingEpochs, patience, classWeights, sampling } = recipe;
   return {
     epochs,
     batchSize: Math.min(batchSize, images),
@@ -130,6 +136,8 @@ export function fitOptions(recipe: Recipe, images = Number.POSITIVE_INFINITY): R
     schedule: scheduleOf(recipe),
     smoothing,
     smoothingEpochs,
+    classWeights,
+    sampling,
     patience: patience ?? undefined,
     ...augmentationOf(recipe),
   };
@@ -138,10 +146,14 @@ export function fitOptions(recipe: Recipe, images = Number.POSITIVE_INFINITY): R
 /** A recipe as a sentence for readers of a report. */
 export function recipeInWords(recipe: Recipe): string {
   const { epochs, batchSize, optimizer, learningRate, schedule, momentum, weightDecay, smoothing } = recipe;
-  const { smoothingEpochs } = recipe;
+  const { smoothingEpochs, classWeights, sampling } = recipe;
+  const weights = classWeights === undefined ? '' : `, class weights ${showWeights(classWeights)}`;
+  const balanced = sampling === undefined ? '' : ', equally many images of every class in an epoch';
   const until = smoothingEpochs === undefined ? '' : ` in the first ${smoothingEpochs} epochs`;
   return (
     `${epochs} epochs of batches of ${batchSize}; ${optimizer}, peak learning rate ${learningRate} (${schedule}), momentum ` +
-    `${momentum}, weight decay ${weightDecay}, label smoothing ${smoothing}${until}.`
+    `${momentum}, weight decay ${weightDecay}, label smoothing ${smoothing}${until}${weights}${balanced}.`
   );
 }
+
+const showWeights = (weights: ClassWeights): string => (weights === 'balanced' ? weights : weights.join(', '));

@@ -95,7 +95,7 @@ export function recognition(predicted: ArrayLike<number>, labels: ArrayLike<numb
  * Accuracy of models on clean and corrupted images; each corrupted set is made once and shown to all of them.
  *
  * @param models all on `device`
- * @param set grey images on the host
+ * @param set images on the host
  * @returns one table per model
  * @throws UsageError for unknown names and severities; the signal's reason when it is aborted
  */
@@ -162,14 +162,14 @@ async function corrupt(
   { indices, seed = 0, signal }: RobustnessOptions,
 ): Promise<ImageSet> {
   const all = Array.from({ length: indices?.length ?? set.count }, (_, i) => indices?.[i] ?? i);
-  const area = set.width * set.height;
-  const images = new Uint8Array(all.length * area);
+  const size = set.width * set.height * set.channels;
+  const images = new Uint8Array(all.length * size);
   const labels = new Uint8Array(all.length);
   for (let start = 0; start < all.length; start += CORRUPTED_AT_ONCE) {
     await giveWayIfDue();
     signal?.throwIfAborted();
     const part = corruptImages(set, name, severity, { seed, indices: all.slice(start, start + CORRUPTED_AT_ONCE) });
-    images.set(part.images, start * area);
+    images.set(part.images, start * size);
     labels.set(part.labels, start);
   }
   return { ...set, images, labels, count: all.length };

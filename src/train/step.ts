@@ -26,6 +26,8 @@ export interface StepResult {
 
 export interface StepOptions {
   readonly smoothing: number;
+  /** What each class counts, float32 [C]; default the same. */
+  readonly weight?: Tensor;
   readonly ema?: ExponentialMovingAverage;
   /** Called between the backward pass and the optimizer, when the gradients of the step lie in the model's arena. */
   readonly onGradients?: (step: number) => void;
@@ -70,7 +72,8 @@ export class TrainingStep {
     const outputs = tidy(() => {
       const logits = this.model.call(images);
       const targets = mixed ? softTargets(labels, mixed, logits.shape[1]) : labels;
-      const loss = crossEntropy(logits, targets, { smoothing: this.options.smoothing });
+      const { smoothing, weight } = this.options;
+      const loss = crossEntropy(logits, targets, { smoothing, weight });
       backward(loss);
       return { loss, hits: noGrad(() => sum(equal(argMax(logits), labels))) };
     });

@@ -178,6 +178,25 @@ for (const { name, device } of await openTestDevices()) {
       expectNear(recorded.slice(3, 6), plain.slice(3, 6));
     });
 
+    test.each([0, 0.1])(
+      'impossible labels with weights of classes: NaN in their rows, smoothing %d',
+      async smoothing => {
+        const x = matrix([1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 2, 3]);
+        const options = { smoothing, weight: w.tensor(Float32Array.of(1, 2, 0.5)), reduction: 'sum' } as const;
+        const [plain, recorded] = await bothGradients(
+          () => w.crossEntropy(x, labels(3, 1, -1, 2 ** 31 - 1), options),
+          x,
+        );
+        for (const gradient of [plain, recorded]) {
+          gradient.forEach((value, i) => {
+            expect(Number.isNaN(value), `element ${i}`).toBe(Math.floor(i / 3) !== 1);
+          });
+        }
+        const loss = w.crossEntropy(x, labels(0, 3, 1, 1), options);
+        await expect(loss.item()).rejects.toThrow('label 3 (row 1)');
+      },
+    );
+
     test('a loss of impossible labels names one when it is read', async () => {
       const x = matrix([1, 2, 3], [1, 2, 3]);
       const loss = (y: w.Tensor, reduction?: 'mean' | 'sum' | 'none') => w.crossEntropy(x, y, { reduction }).data();

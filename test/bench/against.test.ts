@@ -3,27 +3,45 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { compareAgainst, pairCases, pairedTable } from '../../bench/against.ts';
+import { compareAgainst, pairedTable, takeTurns } from '../../bench/against.ts';
+import { kernelCases } from '../../bench/cases/index.ts';
 
-const medians = (values: Record<string, number>) => new Map(Object.entries(values));
+const OPTIONS = { rounds: 1, cases: [], firstResult: false, device: 'wasm', threads: 1 } as const;
 
-test('each round gives a ratio for every case that both sides have', () => {
-  const cases = pairCases([
-    [medians({ matmul: 10, relu: 3, mine: 1 }), medians({ matmul: 20, relu: 3 })],
-    [medians({ matmul: 30, relu: 1, mine: 1 }), medians({ matmul: 40, relu: 2 })],
-    [medians({ matmul: 12, relu: 2, mine: 1 }), medians({ matmul: 10, relu: 2, theirs: 1 })],
-  ]);
-  expect(cases).toEqual([
-    { id: 'matmul', mine: 12, theirs: 20, ratios: [0.5, 0.75, 1.2] },
-    { id: 'relu', mine: 2, theirs: 2, ratios: [1, 0.5, 1] },
-  ]);
-  const lines = pairedTable(cases).split('\n');
-  expect(lines[1]).toMatch(/^matmul +12\.0 +20\.0 +0\.750 +0\.500 to 1\.200$/);
+/** Answers one figure after the other and writes down whose turn it was. */
+const sampler = (name: string, figures: number[], turns: string[]) => ({
+  async sample() {
+    turns.push(name);
+    return figures.shift()!;
+  },
 });
 
+test('the two take turns, first one ahead, then the other, and each pair gives a ratio', async () => {
+  const turns: string[] = [];
+  const sides = [sampler('a', [10, 30, 12], turns), sampler('b', [20, 40, 10], turns)];
+  const matmul = await takeTurns('matmul', sides, 3);
+  expect(turns.join('')).toBe('abbaab');
+  expect(matmul).toEqual({ id: 'matmul', mine: 12, theirs: 20, ratios: [0.5, 0.75, 1.2] });
+  const lines = pairedTable([matmul]).split('\n');
+  expect(lines[1]).toMatch(/^matmul +12\.0 +20\.0 +0\.750 +0\.625 to 0\.975$/);
+});
+
+test('this tree against a stored run: a case that only one side has is left out', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'weft-test-')), 'run.json');
+  const row = (id: string) => ({ id, outcomes: [{ contender: 'weft wasm', timing: { median: 5 } }] });
+  const shared = kernelCases[0].id;
+  const machine = { processor: 'a processor', node: '20' };
+  writeFileSync(file, JSON.stringify({ date: '2026-01-01', machine, rows: [row(shared), row('only there')] }));
+  const cases = [{ id: 'only there' }, { id: shared }, { id: kernelCases[1].id }];
+  const [measured, ...rest] = await compareAgainst({ ...OPTIONS, cases, against: file, rounds: 2 }, () => {});
+  expect(rest).toEqual([]);
+  expect(measured).toMatchObject({ id: shared, theirs: 5 });
+  expect(measured.ratios.length).toBe(2);
+  expect(measured.ratios.every(ratio => ratio > 0 && Number.isFinite(ratio))).toBe(true);
+}, 60_000);
+
 test('the other side must be a revision, a stored run or a Node that runs', async () => {
-  const options = { rounds: 1, args: [], hasCases: false, only: /nothing/ };
-  const compare = (against: string, rest = {}) => compareAgainst({ ...options, against, ...rest }, () => {});
+  const compare = (against: string, rest = {}) => compareAgainst({ ...OPTIONS, against, ...rest }, () => {});
   const broken = join(mkdtempSync(join(tmpdir(), 'weft-test-')), 'broken.json');
   writeFileSync(broken, '{"rows": [');
   await expect(compare('no-such-branch')).rejects.toThrow('"no-such-branch" is no revision');

@@ -32,7 +32,7 @@ describe.skipIf(!browser)(`the report in a browser${absent}`, () => {
     await promisify(execFile)(
       process.execPath,
       [
-        ...['--import', 'tsx', main, 'run', '--profile', 'smoke', '--limit', '240', '--data', sample],
+        ...['--import', 'tsx', main, 'run', '--settings', 'smoke', '--limit', '240', '--data', sample],
         ...['--device', 'wasm', '--out', join(folder, 'run')],
       ],
       // One thread: the networks are tiny, and tests share the processor with each other.

@@ -1,6 +1,6 @@
 /** `weft data describe`: what it says of a folder, what is odd in it, and how it fails. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -45,9 +45,17 @@ test('IDX files, in text and as JSON', async () => {
     '  class  training      test',
     '  1             6         2',
     '  2             6         2',
+    'Numbers of the images, as weft train --drop takes them, with class and file of each: add --list FILE.',
     'Odd: All training pixels of a channel have the same value.',
     '',
   ]);
+  const listed = await describeData(folder, '--label-base', '1', '--list', join(scratch, 'lists', 'idx.csv'));
+  expect(listed.code, listed.stderr).toBe(0);
+  expect(
+    readFileSync(join(scratch, 'lists', 'idx.csv'), 'utf8')
+      .split('\r\n')
+      .slice(0, 3),
+  ).toEqual(['part,number,label,class', 'train,0,0,1', 'train,1,1,2']);
   const json = JSON.parse((await describeData(folder, '--json', '--label-base', '1')).stdout);
   expect(json).toMatchObject({
     ...{ kind: 'other', classes: ['1', '2'], train: { images: 12, shape: [2, 3, 1], perClass: [6, 6] } },
@@ -58,7 +66,7 @@ test('IDX files, in text and as JSON', async () => {
 
 test('pictures of mixed sizes, with and without a size', async () => {
   const folder = join(scratch, 'pictures');
-  for (const [i, name] of ['a', 'b'].entries()) {
+  for (const [i, name] of ['a, "b"', 'c'].entries()) {
     mkdirSync(join(folder, name), { recursive: true });
     for (let k = 0; k < 5; k++) {
       const picture = sharp({ create: { width: 8 + i, height: 8, channels: 3, background: '#f80' } });
@@ -73,6 +81,15 @@ test('pictures of mixed sizes, with and without a size', async () => {
   const { code, stdout, stderr } = await describeData(folder, '--resize', '6');
   expect(code, stderr).toBe(0);
   expect(stdout).toContain('8 training and 2 test images of 6 x 6 (height x width), colour, 2 classes\n');
+  const list = join(scratch, 'pictures.csv');
+  expect((await describeData(folder, '--resize', '6', '--list', list)).code).toBe(0);
+  const lines = readFileSync(list, 'utf8').split('\r\n');
+  expect(lines).toHaveLength(12);
+  expect(lines[0]).toBe('part,number,label,class,file');
+  expect(lines.slice(1, 5).every((line, i) => line.startsWith(`train,${i},0,"a, ""b""","a, ""b""/`))).toBe(true);
+  expect(lines[9]).toMatch(/^test,0,0,"a, ""b""","a, ""b""\/\d\.png"$/);
+  const folded = await describeData(folder, '--resize', '6', '--list', scratch);
+  expect(folded).toMatchObject({ code: 1, stderr: `weft: ${scratch} is a folder; name a file.\n` });
   expect(stdout).toContain('Odd: There is no folder of test images; 2 of the 10 pictures, drawn with seed 0, ');
 });
 

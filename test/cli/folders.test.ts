@@ -85,7 +85,7 @@ describe('weft train', () => {
       const lock = await FolderLock.take(taken, 'weft train --seed 3');
       for (const args of [
         ['train', ...TINY],
-        ['run', '--profile', 'smoke', '--limit', '60', '--device', 'wasm'],
+        ['run', '--settings', 'smoke', '--limit', '60', '--device', 'wasm'],
       ]) {
         const refused = await weft([...args, '--out', taken]);
         expect(refused.code).toBe(1);

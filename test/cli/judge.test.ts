@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import { JUDGED_NAMES, MEASURE_NAMES } from '../../src/explain/index.ts';
 import { buildModel, type ModelSpec } from '../../src/nn/index.ts';
-import { JUDGE_LIGHT } from '../../src/study/profiles.ts';
+import { JUDGE_LIGHT } from '../../src/study/settings.ts';
 import { saveCheckpoint } from '../../src/train/checkpoint.node.ts';
 import { REPOSITORY } from '../support/shared.ts';
 

@@ -3,26 +3,24 @@
  * big class beside a small one, JPEGs of mixed sizes. The numbers are those of the library on the same arrays.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recipeOf } from '../../src/cli/training-options.ts';
 import { DeviceDataset } from '../../src/data/device-dataset.ts';
-import type { ImageSet } from '../../src/data/fashion-mnist.ts';
-import { serializeIdx } from '../../src/data/idx.ts';
 import { openDataset } from '../../src/data/open-dataset.node.ts';
 import { openDevice } from '../../src/devices/open.ts';
-import { serializeNpy } from '../../src/interop/npy.ts';
 import { modelForImages } from '../../src/nn/index.ts';
 import { Run, sessionOn } from '../../src/study/index.node.ts';
 import { loadModel, readCheckpointInfo } from '../../src/train/checkpoint.node.ts';
 import { predictLogits, RECIPES, softmaxRows } from '../../src/train/index.ts';
-import { exchanged, randomSet } from '../support/image-sets.ts';
+import { parseCsv } from '../support/csv.ts';
+import { putDataSets, putFile } from '../support/other-data.ts';
 import { REPOSITORY } from '../support/shared.ts';
-import { zip } from '../support/zip.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'weft-other-data-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -47,67 +45,16 @@ function weft(...args: string[]): Promise<Outcome> {
   return new Promise(resolve => child.on('close', code => resolve({ code, stdout, stderr })));
 }
 
-/** Noise with a bright bar, whose place tells the class. */
-function barred(count: number, shape: readonly [number, number, number], classes: number, seed: number): ImageSet {
-  const set = randomSet(count, shape, classes, seed);
-  const [height, width, channels] = shape;
-  const pixels = height * width * channels;
-  set.images.forEach((value, i) => {
-    const x = Math.floor((i % (width * channels)) / channels);
-    const label = set.labels[Math.floor(i / pixels)];
-    set.images[i] = Math.floor((x * classes) / width) === label ? 200 + (value >> 3) : value >> 2;
-  });
-  return set;
-}
+const put = (name: string, bytes: Uint8Array): void => putFile(scratch, name, bytes);
 
-function put(name: string, bytes: Uint8Array): void {
-  mkdirSync(dirname(join(scratch, name)), { recursive: true });
-  writeFileSync(join(scratch, name), bytes);
-}
-
-function putIdx(folder: string, prefix: string, parts: Readonly<Record<string, ImageSet>>): void {
-  for (const [part, { images, labels, count, height, width }] of Object.entries(parts)) {
-    put(`${folder}/${prefix}${part}-images-idx3-ubyte`, serializeIdx([count, height, width], images));
-    put(`${folder}/${prefix}${part}-labels-idx1-ubyte`, serializeIdx([count], labels));
-  }
-}
-
-beforeAll(async () => {
-  putIdx('digits', '', { train: barred(320, [28, 28, 1], 10, 1), t10k: barred(100, [28, 28, 1], 10, 2) });
-  const turned = (set: ImageSet): ImageSet => ({ ...set, images: exchanged(set) });
-  putIdx('letters', 'emnist-balanced-', {
-    train: turned(barred(188, [28, 28, 1], 47, 1)),
-    test: turned(barred(94, [28, 28, 1], 47, 2)),
-  });
-  const uneven = (set: ImageSet): ImageSet => ({ ...set, labels: set.labels.map(label => Number(label === 0)) });
-  putIdx('uneven', '', {
-    train: uneven(barred(110, [64, 64, 1], 11, 1)),
-    t10k: uneven(barred(44, [64, 64, 1], 11, 2)),
-  });
-  const [colour, held] = [barred(96, [32, 32, 3], 4, 1), barred(40, [32, 32, 3], 4, 2)];
-  const arrays = {
-    'x_train.npy': serializeNpy([96, 32, 32, 3], colour.images),
-    'y_train.npy': serializeNpy([96], colour.labels),
-    'x_test.npy': serializeNpy([40, 32, 32, 3], held.images),
-    'y_test.npy': serializeNpy([40], held.labels),
-  };
-  put('colour/data.npz', zip(arrays));
-  for (let i = 0; i < 40; i++) {
-    const [height, width] = [30 + (i % 3), 28 + (i % 5)];
-    const { images } = barred(2, [height, width, 3], 2, i);
-    const pixels = images.subarray((i % 2) * height * width * 3, ((i % 2) + 1) * height * width * 3);
-    const jpeg = await sharp(pixels, { raw: { width, height, channels: 3 } })
-      .jpeg()
-      .toBuffer();
-    put(`photos/${i % 2 === 0 ? 'left' : 'right'}/${i}.jpg`, jpeg);
-  }
-});
+beforeAll(() => putDataSets(scratch));
 
 const COMMON = ['--device', 'wasm', '--seed', '0', '--json', '--batch-size', '16', '--epochs', '1'];
 const TINY = ['--widths', '2,4', '--hidden', '8'];
 
 async function train(folder: string, ...args: string[]): Promise<any> {
-  const { code, stdout, stderr } = await weft('train', '--data', folder, '--out', `runs/${folder}`, ...COMMON, ...args);
+  const out = args.includes('--out') ? [] : ['--out', `runs/${folder}`];
+  const { code, stdout, stderr } = await weft('train', '--data', folder, ...out, ...COMMON, ...args);
   expect(code, stderr).toBe(0);
   return { ...JSON.parse(stdout), stderr };
 }
@@ -165,7 +112,9 @@ describe('weft train', () => {
     expect(again.code, again.stderr).toBe(0);
     expect(JSON.parse(again.stdout).accuracy).toBe(result.testAccuracy);
     const shown = await weft('evaluate', '--checkpoint', checkpoint, '--data', 'digits', '--device', 'wasm');
-    expect(shown.stdout).toMatch(/^cnn: test accuracy [\d.]+ % .*, macro F1 [\d.]+ %, 100 images$/m);
+    expect(shown.stdout).toMatch(
+      /^cnn: test accuracy [\d.]+ % .*, macro F1 [\d.]+ % \(precision [\d.]+ %, recall [\d.]+ %\), 100 images$/m,
+    );
   });
 
   test('on letters of 47 classes in the form of EMNIST', async () => {
@@ -229,6 +178,38 @@ describe('weft train', () => {
     expect(changed.stderr).toMatch(/^weft: .*last\.safetensors belongs to a run with other options or data /m);
   });
 
+  test('on uneven classes with weights or balanced sampling, and without some images', async () => {
+    put('lists/doubtful.txt', Buffer.from('# doubtful\n3\n7 # twice the same\n'));
+    const drop = ['--drop', 'lists/doubtful.txt'];
+    const weighted = await train('uneven', '--out', 'runs/weighted', ...TINY, '--class-weights', 'balanced', ...drop);
+    expect(weighted).toMatchObject({ trainImages: 108, droppedImages: 2 });
+    expect(weighted.stderr).toContain('2 of 110 training images are left out (lists/doubtful.txt).');
+    expect(weighted.stderr).toContain('Class weights: 0 0.551, 1 5.4.');
+    const { recipe, dropped } = JSON.parse(readFileSync(join(scratch, 'runs/weighted/config.json'), 'utf8'));
+    expect(recipe).toMatchObject({ classWeights: 'balanced' });
+    expect(dropped).toMatchObject({ images: 2 });
+    const left = JSON.parse(readFileSync(join(scratch, 'runs/weighted/left-out.json'), 'utf8'));
+    expect(left).toMatchObject({ source: 'lists/doubtful.txt', indices: [3, 7] });
+
+    put('lists/weights.json', Buffer.from('[1, 10]'));
+    const listed = await train('uneven', '--out', 'runs/listed', ...TINY, '--class-weights', 'lists/weights.json');
+    expect(listed.stderr).toContain('Class weights: 0 1, 1 10.');
+    const sampled = await train('uneven', '--out', 'runs/sampled', ...TINY, '--sampling', 'balanced');
+    const config = JSON.parse(readFileSync(join(scratch, 'runs/sampled/config.json'), 'utf8'));
+    expect(config.recipe.sampling).toBe('balanced');
+    expect(sampled.testLoss).not.toBe(listed.testLoss);
+
+    // What is said to be so by default changes nothing.
+    const said = recipeOf({ model: 'cnn', augment: true, classWeights: 'none', sampling: 'shuffled' });
+    expect(JSON.stringify(said)).toBe(JSON.stringify(RECIPES.cnn));
+
+    // A run goes on only with the same images left out.
+    const again = ['train', '--data', 'uneven', '--out', 'runs/weighted', '--resume', ...COMMON, ...TINY];
+    const resumed = await weft(...again, '--class-weights', 'balanced');
+    expect(resumed.code).toBe(1);
+    expect(resumed.stderr).toMatch(/last\.safetensors belongs to a run with other options or data /);
+  });
+
   test('on JPEG pictures of mixed sizes, of which --limit takes some of every class', async () => {
     const args = ['--resize', '28x24', '--limit', '16', '--model', 'resnet20'];
     const result = await train('photos', ...args);
@@ -259,17 +240,29 @@ describe('weft predict', () => {
         .toBuffer(),
     );
     put('new/left/broken.png', Buffer.from('no picture'));
+    put('new/left/a, "b".jpg', readFileSync(join(scratch, 'photos/left/0.jpg')));
     const args = ['predict', 'photos', 'new', '--checkpoint', checkpoint, '--device', 'wasm', '--top', '2'];
-    const { code, stdout, stderr } = await weft(...args, '--json', '--out', 'predicted');
+    const { code, stdout, stderr } = await weft(...args, '--json', '--out', 'predicted', '--csv', 'tables/new.csv');
     expect(code, stderr).toBe(1);
     const result = JSON.parse(stdout);
     expect(JSON.parse(readFileSync(join(scratch, 'predicted/predictions.json'), 'utf8'))).toEqual(result);
     expect(result).toMatchObject({ classNames: ['left', 'right'], imageShape: [28, 24, 3] });
-    expect(result.pictures).toHaveLength(42);
+    expect(result.pictures).toHaveLength(43);
     expect(result.unreadable).toHaveLength(1);
-    expect(result.accuracy).toMatchObject({ images: 41 });
+    expect(result.accuracy).toMatchObject({ images: 42 });
     const labelOf = (name: string) => result.pictures.find((one: any) => one.name === name).label;
     expect([labelOf('left/grey.png'), labelOf('elsewhere/clear.png')]).toEqual(['left', null]);
+
+    // A line for each picture that can be read, with the same answers.
+    const [head, ...rows] = parseCsv(readFileSync(join(scratch, 'tables/new.csv'), 'utf8'));
+    expect(head).toEqual(['file', 'class', 'probability', 'p(left)', 'p(right)']);
+    expect(rows.map(([file]) => file)).toEqual(result.pictures.map(({ file }: any) => file));
+    expect(rows.map(([file]) => file)).toContain('new/left/a, "b".jpg');
+    for (const [i, [, name, probability, left, right]] of rows.entries()) {
+      const { top } = result.pictures[i];
+      expect([name, Number(probability)]).toEqual([top[0].name, top[0].probability]);
+      expect([left, right].map(Number).sort()).toEqual(top.map((one: any) => one.probability).sort());
+    }
 
     // The same bytes as the data set's and the same network, so the same answers, in another order.
     const data = await openDataset(join(scratch, 'photos'), { resize: [28, 24], cacheDir: null });
@@ -295,6 +288,11 @@ describe('weft predict', () => {
 
   test.each<[string, string[], RegExp]>([
     ['no pictures', [], /^weft: predict: name the pictures; those of this package are garments/m],
+    [
+      'a table in place of a picture',
+      ['photos', '--csv', 'photos/left/0.jpg'],
+      /^weft: predict: --csv photos\/left\/0\.jpg is one of the pictures; name another file\.$/m,
+    ],
     ['ways of preparing garments', ['photos', '--no-levels'], /^weft: predict: --no-levels prepares garments; /m],
     [
       'labels from a file',
@@ -332,19 +330,71 @@ describe('what does not fit is refused in one sentence', () => {
       /^weft: pretrained:cnn was trained on Fashion-MNIST; it cannot be used on /m,
     ],
     [
-      'to explain what is not Fashion-MNIST',
-      ['explain', '--checkpoint', digits, '--images', 'test:0', '--out', 'explained'],
-      /was trained on images of \[28, 28, 1\] in 10 classes \(.*\); this works with checkpoints of Fashion-MNIST\.$/m,
+      'to explain images of other data than the checkpoint knows',
+      ['explain', '--checkpoint', digits, '--data', 'letters', '--images', 'test:0', '--out', 'explained'],
+      /was trained on images of \[28, 28, 1\] in 10 classes \(.*\); it cannot be used on images of \[28, 28, 1\] in 47 classes/m,
     ],
     [
-      'to explore what is not Fashion-MNIST',
-      ['explore', '--data', 'digits', '--out', 'explored'],
-      /^weft: digits is not Fashion-MNIST; other data sets are for weft train, weft evaluate and weft data describe\.$/m,
+      'to judge explanations on other data',
+      ['judge', '--checkpoint', 'pretrained:cnn', '--data', 'digits', '--images', 'test:0', '--out', 'judged'],
+      /^weft: pretrained:cnn was trained on Fashion-MNIST; it cannot be used on /m,
+    ],
+    [
+      'to corrupt images of other data',
+      ['robustness', '--checkpoint', digits, '--data', 'letters', '--out', 'corrupted'],
+      /in 10 classes \(.*\); it cannot be used on images of \[28, 28, 1\] in 47 classes/m,
+    ],
+    [
+      'to explain a class that the data has not',
+      [
+        'explain',
+        '--checkpoint',
+        digits,
+        '--data',
+        'digits',
+        '--images',
+        'test:0',
+        '--target',
+        'Coat',
+        '--out',
+        'coat',
+      ],
+      /^weft: explain: "Coat" is no class; use predicted, true, both, a class number, or one of 0, 1, /m,
     ],
     [
       'images too small for the strides',
       ['train', '--data', 'photos', '--resize', '3', '--model', 'mini-resnet', '--out', 'runs/small'],
       /^weft: mini-resnet: strides of 4 in all \(stem small, 3 stages\) leave nothing of images of \[3, 3\] pixels\.$/m,
+    ],
+    [
+      'a shift larger than the images',
+      ['train', '--data', 'colour', '--crop', '40', '--out', 'runs/shifted'],
+      /^weft: fit: images of 32 x 32 pixels cannot be shifted by up to 40 \(augmentation\.crop\); at most 31 fit\.$/m,
+    ],
+    [
+      'weights of other classes',
+      ['train', '--data', 'uneven', '--class-weights', '1,2,3', '--out', 'runs/three'],
+      /^weft: Run: recipe\.classWeights must be "balanced" or one number for each of the 2 classes \(0, 1\), not \[1, 2, 3\]\.$/m,
+    ],
+    [
+      'two ways to the same balance',
+      ['train', '--data', 'uneven', '--class-weights', 'balanced', '--sampling', 'balanced'],
+      /^weft: --class-weights balanced and --sampling balanced both make classes count alike; /m,
+    ],
+    [
+      'a weight of 0',
+      ['train', '--data', 'uneven', '--class-weights', '0,1'],
+      /argument '0,1' is invalid\. The weight of class 0 must be a number above 0, not "0"\.$/m,
+    ],
+    [
+      'a list of images that is not there',
+      ['train', '--data', 'uneven', '--drop', 'nowhere.txt'],
+      /^weft: --drop nowhere\.txt cannot be read \(ENOENT\)\.$/m,
+    ],
+    [
+      'images left out of a part of the data',
+      ['train', '--data', 'uneven', '--drop', 'lists/doubtful.txt', '--limit', '50'],
+      /^weft: --drop names images of the whole data set, of which --limit takes some; give one of them\.$/m,
     ],
     [
       'ways to read without a folder',

@@ -9,6 +9,7 @@ import { ReferenceDevice } from '../../src/devices/reference/device.ts';
 import { buildModel, type ModelSpec } from '../../src/nn/index.ts';
 import type { PhotosResult, RobustnessResult } from '../../src/study/index.ts';
 import { saveCheckpoint } from '../../src/train/checkpoint.node.ts';
+import { parseCsv } from '../support/csv.ts';
 import { REPOSITORY } from '../support/shared.ts';
 
 const GARMENTS = join(REPOSITORY, 'assets/garments');
@@ -35,7 +36,7 @@ describe('weft predict', () => {
 
   test('without pictures takes those of the package, and writes a page', async () => {
     const out = join(folder, 'own');
-    const { stdout } = await predict('--out', out, '--json');
+    const { stdout } = await predict('--out', out, '--json', '--csv', join(out, 'photos.csv'));
     const result = JSON.parse(stdout) as PhotosResult;
     expect(result.ownPictures).toBe(true);
     expect(result.accuracy?.images).toBe(result.photos.length);
@@ -45,6 +46,12 @@ describe('weft predict', () => {
       expect(top[0].probability).toBeGreaterThanOrEqual(top[1].probability);
     }
     expect(JSON.parse(await readFile(join(out, 'photos.json'), 'utf8'))).toEqual(result);
+    const [head, ...rows] = parseCsv(await readFile(join(out, 'photos.csv'), 'utf8'));
+    expect(head.slice(0, 4)).toEqual(['file', 'class', 'probability', 'p(T-shirt/top)']);
+    expect(rows.map(([file, name, probability]) => [file, name, Number(probability)])).toEqual(
+      result.photos.map(({ file, top }) => [file, top[0].name, top[0].probability]),
+    );
+    for (const row of rows) expect(row.slice(3).reduce((sum, p) => sum + Number(p), 0)).toBeCloseTo(1, 6);
     expect(result.stages).toHaveLength(result.photos.length);
     for (const file of result.stages) expect((await stat(join(out, 'figures', file))).size).toBeGreaterThan(1000);
     expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('coat-camel.jpg');

@@ -25,7 +25,7 @@ interface Outcome {
 }
 
 function start(out: string, ...more: string[]): { child: ChildProcess; ended: Promise<Outcome> } {
-  const args = ['run', '--profile', 'smoke', '--limit', '120', '--data', SAMPLE, '--device', 'wasm', '--json'];
+  const args = ['run', '--settings', 'smoke', '--limit', '120', '--data', SAMPLE, '--device', 'wasm', '--json'];
   const child = spawn(
     process.execPath,
     ['--import', 'tsx', join(REPOSITORY, 'src/cli/main.ts'), ...args, '--out', out, ...more],
@@ -111,7 +111,7 @@ describe('weft run', () => {
       const { code, stdout, stderr } = await start(whole).ended;
       expect(code, stderr).toBe(0);
       const result = JSON.parse(stdout);
-      expect(result).toMatchObject({ profile: 'smoke', seed: 0, device: 'wasm', sampleData: true, failed: false });
+      expect(result).toMatchObject({ settings: 'smoke', seed: 0, device: 'wasm', sampleData: true, failed: false });
       for (const { stage, state } of result.stages) expect(state, stage).toBe('done');
       expect(Object.keys(result.accuracy)).toEqual(['cnn', 'mini-resnet']);
       expect(readFileSync(result.report, 'utf8')).toContain('SAMPLE DATA');

@@ -1,7 +1,7 @@
 /** Order of an epoch: permutations, stratified splits and batches, each against its defining property. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { epochBatches, shuffledIndices, stratifiedSplit } from '../../src/data/batches.ts';
+import { epochBatches, shuffledIndices, stratifiedFolds, stratifiedSplit } from '../../src/data/batches.ts';
 import { UsageError } from '../../src/devices/errors.ts';
 
 const seed = fc.integer({ min: 0, max: 0xffffffff });
@@ -95,5 +95,36 @@ describe('epochBatches', () => {
 
   it.each([0, -1, 1.5])('refuses a batch size of %d', batchSize => {
     expect(() => epochBatches(new Uint32Array(3), batchSize)).toThrow(UsageError);
+  });
+});
+
+describe('folds', () => {
+  it('divide all images, each class evenly, and follow from the seed', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 12, maxLength: 150 }),
+        fc.integer({ min: 2, max: 7 }),
+        (labels, folds) => {
+          const parts = stratifiedFolds(labels, folds, 4);
+          expect(parts).toHaveLength(folds);
+          const all = parts.flatMap(part => [...part]).sort((a, b) => a - b);
+          expect(all).toEqual(Array.from(labels, (_, index) => index));
+          const counts = (part: Uint32Array) => [0, 1, 2, 3, 4, 5].map(c => part.filter(i => labels[i] === c).length);
+          for (let c = 0; c < 6; c++) {
+            const ofClass = parts.map(part => counts(part)[c]);
+            expect(Math.max(...ofClass) - Math.min(...ofClass)).toBeLessThanOrEqual(1);
+          }
+          const sizes = parts.map(({ length }) => length);
+          expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+          expect(stratifiedFolds(labels, folds, 4)).toEqual(parts);
+        },
+      ),
+    );
+    const labels = new Uint8Array(40);
+    expect(stratifiedFolds(labels, 4, 1)).not.toEqual(stratifiedFolds(labels, 4, 2));
+  });
+
+  it('fewer than two, or more than images, are refused', () => {
+    for (const folds of [1, 4, 1.5]) expect(() => stratifiedFolds([0, 0, 1], folds, 0)).toThrow(UsageError);
   });
 });

@@ -217,6 +217,17 @@ test('mistakes get a sentence', () => {
     expect(() => corruptImages(sample, 'fog', severity)).toThrow(/whole number from 0 \(clean\) to 5/);
   }
   expect(() => corruptImages(sample, 'fog', 1, { indices: [1_000_000] })).toThrow(/no image 1000000/);
-  const colour = { ...image(() => 0), images: new Uint8Array(3 * AREA), channels: 3 };
-  expect(() => corruptImages(colour, 'fog', 1)).toThrow(/grey images; these have 3 channels/);
+});
+
+test('each channel of a colour image is corrupted as the grey image it is, noise apart', () => {
+  const grey = [image(p => p % 256), image(p => (7 * p) % 256), image(p => (31 * p) % 256)];
+  const images = Uint8Array.from({ length: 3 * AREA }, (_, i) => grey[i % 3].images[Math.floor(i / 3)]);
+  const colour = { ...grey[0], images, channels: 3 };
+  const channelOf = (set: { images: Uint8Array }, c: number) => set.images.filter((_, i) => i % 3 === c);
+  for (const name of CORRUPTION_NAMES) {
+    const corrupted = corruptImages(colour, name, 3);
+    const alone = corruptImages(grey[1], name, 3).images;
+    if (CORRUPTIONS[name].family === 'noise') expect(channelOf(corrupted, 1)).not.toEqual(alone);
+    else expect(channelOf(corrupted, 1), name).toEqual(alone);
+  }
 });

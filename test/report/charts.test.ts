@@ -291,7 +291,7 @@ describe('lineChart and scatterChart', () => {
     expect(svg).not.toContain('<circle');
     expect(svg).toContain('left');
     const { width, height, rgba } = picture!;
-    expect([width, height]).toEqual([972, 928]);
+    expect([width, height]).toEqual([729, 696]);
     // Blue (the first class) left of the middle, orange right of it, nothing else.
     const colors: Set<string>[] = [new Set(), new Set()];
     for (let pixel = 0; pixel < width * height; pixel++) {

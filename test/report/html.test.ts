@@ -123,6 +123,12 @@ describe('htmlReport', () => {
     ['a handler', '<svg onload="alert(1)"></svg>'],
     ['a link', '<svg><a href="javascript:alert(1)"></a></svg>'],
     ['a picture from elsewhere', '<svg><image href="https://example.org/x.png"/></svg>'],
+    ['a picture that is itself a drawing', '<svg><image href="data:image/svg+xml;base64,PHN2Zy8+"/></svg>'],
+    [
+      'a second picture from elsewhere',
+      '<svg><image href="data:image/png;base64,AQID"/><image xlink:href=\'x.png\'/></svg>',
+    ],
+    ['a picture with two sources', '<svg><image href="data:image/png;base64,AQID" xlink:href="//x.org/y.png"/></svg>'],
     ['a style from elsewhere', '<svg><style>@import "x.css"</style></svg>'],
     ['a fill from elsewhere', '<svg><path fill="url(https://example.org/#a)"/></svg>'],
   ])('refuses a figure with %s', (_, bad) => {

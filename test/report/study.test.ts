@@ -116,7 +116,13 @@ describe('inside', () => {
     expect(strong[0]).toBeGreaterThan(strong[2]); // red
     expect(weak[2]).toBeGreaterThan(weak[0]); // blue
     expect(Math.max(...weak)).toBeGreaterThan(Math.max(...strong));
-    expect(() => filterSheet([1, 2], [1, 1, 2, 1])).toThrow(/2 input channels/);
+  });
+
+  test('a filter of three channels is a colour, one of two their mean', () => {
+    const pixel = ({ rgba, width }: { rgba: Uint8Array; width: number }) =>
+      Array.from(rgba.subarray((10 * width + 10) * 4, (10 * width + 10) * 4 + 3));
+    expect(pixel(filterSheet([1, 0, -1], [1, 1, 3, 1]))).toEqual([255, 128, 0]);
+    expect(pixel(filterSheet([1, 0], [1, 1, 2, 1]))).toEqual(pixel(filterSheet([0.5, 1], [1, 1, 1, 2])));
   });
 
   test('feature maps: the first channels only', () => {
@@ -203,7 +209,14 @@ describe('tuning', () => {
 
 describe('the frame', () => {
   const run: RunRecord = {
-    ...{ profile: 'quick', command: 'npx weft run', seed: 7, device: 'a device', machine: 'a machine', isSample: true },
+    ...{
+      settings: 'quick',
+      command: 'npx weft run',
+      seed: 7,
+      device: 'a device',
+      machine: 'a machine',
+      isSample: true,
+    },
     versions: { weft: '1.2.3' },
     limit: 500,
     stages: [

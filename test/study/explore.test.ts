@@ -12,7 +12,7 @@ import type { FigureSource } from '../../src/report/study/chapter.ts';
 import { exploreSection } from '../../src/report/study/explore.ts';
 import { FIGURES } from '../../src/report/study/explore-figures.ts';
 import { exploreStudy, sessionOn } from '../../src/study/index.node.ts';
-import { EXPLORE_SMOKE } from '../../src/study/profiles.ts';
+import { EXPLORE_SMOKE } from '../../src/study/settings.ts';
 
 describe('weft explore', () => {
   let folder: string;

@@ -24,7 +24,15 @@ import { type FashionMnist, type ImageSet, readSample } from '../../src/data/ind
 import { DataError, FolderLockedError, UsageError } from '../../src/devices/errors.ts';
 import { openWasmDevice } from '../../src/devices/wasm/device.ts';
 import { FolderLock, LOCK_FILE } from '../../src/study/folder-lock.node.ts';
-import { profileNamed, Run, RunFolder, type RunOptions, runStudy, sessionOn } from '../../src/study/index.node.ts';
+import {
+  Run,
+  RunFolder,
+  type RunOptions,
+  runStudy,
+  sessionOn,
+  settingsNamed,
+  withLimit,
+} from '../../src/study/index.node.ts';
 import { RECIPES } from '../../src/train/index.ts';
 import { settle } from '../support/garbage.ts';
 
@@ -203,7 +211,10 @@ describe('a run', () => {
         writeFileSync(join(folder, 'checkpoints', 'last.safetensors'), 'mine');
       },
     ],
-    ["a study's config.json", folder => writeFileSync(join(folder, 'config.json'), '{"profile":{},"description":"x"}')],
+    [
+      "a study's config.json",
+      folder => writeFileSync(join(folder, 'config.json'), '{"settings":{},"description":"x"}'),
+    ],
   ])('refuses a folder with %s and touches nothing', async (what, fill) => {
     const name = what.replace(/\W/g, '-');
     mkdirSync(join(root, name));
@@ -293,7 +304,7 @@ describe('a run that goes on', () => {
 describe('a study', () => {
   const study = (name: string, force?: readonly string[]) =>
     runStudy(
-      { profile: profileNamed('smoke', 60), seed: 0, out: join(root, name), command: 'weft run', force },
+      { settings: withLimit(settingsNamed('smoke'), 60), seed: 0, out: join(root, name), command: 'weft run', force },
       sessionOn(device, { signal: AbortSignal.abort() }),
     );
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { DataError } from '../../src/devices/errors.ts';
 import { ReferenceDevice } from '../../src/devices/reference/device.ts';
-import { profileNamed, sessionOn } from '../../src/study/index.node.ts';
+import { sessionOn, settingsNamed, withLimit } from '../../src/study/index.node.ts';
 import { runStudy } from '../../src/study/study.node.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'weft-photos-first-'));
@@ -17,7 +17,13 @@ test.each([
 ])('%s', async (name, message) => {
   mkdirSync(join(root, 'empty'), { recursive: true });
   const out = join(root, `study-${name}`);
-  const options = { profile: profileNamed('smoke', 50), seed: 0, photos: join(root, name), out, command: 'weft run' };
+  const options = {
+    settings: withLimit(settingsNamed('smoke'), 50),
+    seed: 0,
+    photos: join(root, name),
+    out,
+    command: 'weft run',
+  };
   const study = runStudy(options, sessionOn(new ReferenceDevice(), { signal: AbortSignal.abort() }));
   await expect(study).rejects.toThrow(DataError);
   await expect(study).rejects.toThrow(message);

@@ -7,13 +7,19 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type FashionMnist, type ImageSet, readSample, SAMPLE_DIRECTORY } from '../../src/data/index.node.ts';
+import {
+  type FashionMnist,
+  type ImageSet,
+  parseImageIndices,
+  readSample,
+  SAMPLE_DIRECTORY,
+} from '../../src/data/index.node.ts';
 import { CheckpointError, UsageError } from '../../src/devices/errors.ts';
 import { openWasmDevice } from '../../src/devices/wasm/device.ts';
 import { parseSafetensors } from '../../src/interop/index.ts';
 import { studyDrawing } from '../../src/report/index.node.ts';
 import { Interrupted, Run, RunFolder, type RunOptions, type Session, sessionOn } from '../../src/study/index.node.ts';
-import { RECIPES } from '../../src/train/index.ts';
+import { RECIPES, validationSplit } from '../../src/train/index.ts';
 import { settle } from '../support/garbage.ts';
 import { REPOSITORY } from '../support/shared.ts';
 
@@ -153,6 +159,81 @@ describe('a run', () => {
     expect(existsSync(join(root, 'refused'))).toBe(false);
     expect(device.memory().liveBytes).toBe(before);
   });
+});
+
+describe('training images that are left out', () => {
+  const { heldOut } = validationSplit(DATA.train.labels, 16);
+  const trained = [...DATA.train.labels.keys()].filter(index => !heldOut.includes(index));
+  const dropped = [trained[100], trained[3], heldOut[0]];
+  const drop = { indices: dropped, source: 'doubtful.txt' };
+
+  test('count nowhere, and are written down', async () => {
+    const notes: string[] = [];
+    const progress = { show() {}, note: (text: string) => void notes.push(text), end() {} };
+    const result = await finish('dropped', { drop }, { progress });
+    expect(result).toMatchObject({ trainImages: 142, validationImages: 16, droppedImages: 3 });
+    const listed = {
+      source: 'doubtful.txt',
+      images: 3,
+      alsoHeldOut: 1,
+      indices: [...dropped].sort((a, b) => a - b),
+    };
+    const left = JSON.parse(readFileSync(join(root, 'dropped', 'left-out.json'), 'utf8'));
+    expect(left).toEqual(listed);
+    expect(eventsOf('dropped')[1]).toMatchObject({ event: 'left out', ...listed });
+    expect(notes).toContain(
+      '3 of 160 training images are left out (doubtful.txt); 1 of them are held out, which stay as they are so that runs can be compared.',
+    );
+    expect(parseImageIndices(JSON.stringify(left), 'left-out.json', 160)).toEqual(Uint32Array.from(listed.indices));
+
+    // Whatever they show.
+    const images = DATA.train.images.slice();
+    for (const index of dropped.slice(0, 2)) images.subarray(index * 784, (index + 1) * 784).fill(255);
+    const others = { ...DATA, train: { ...DATA.train, images } };
+    const run = await Run.open({ ...options('dropped-others'), drop }, others, sessionOn(device));
+    await run.finish();
+    expect(lossesOf('dropped-others')).toEqual(lossesOf('dropped'));
+    expect(weightsOf('dropped-others')).toEqual(weightsOf('dropped'));
+    expect(lossesOf('dropped')).not.toEqual(lossesOf('whole'));
+  });
+
+  test('a run is gone on with only when it leaves out the same ones', async () => {
+    await expect(start('dropped', { drop: { indices: dropped.slice(1) }, resume: true })).rejects.toThrow(
+      'belongs to a run with other options or data',
+    );
+    await expect(start('dropped', { resume: true })).rejects.toThrow(CheckpointError);
+    // The order of the list and its name do not matter.
+    const again = await start('dropped', { drop: { indices: [...dropped].reverse() }, resume: true });
+    again.dispose();
+    // A new run that leaves out none leaves no list.
+    (await start('dropped', { force: true })).dispose();
+    expect(existsSync(join(root, 'dropped', 'left-out.json'))).toBe(false);
+  });
+
+  test.each([
+    [[160], 'Run: drop.indices[0] must be the place of one of 160 training images, 0 to 159, not 160.'],
+    [[1, 2, 1], 'Run: drop.indices names image 1 twice.'],
+    [trained, 'Of 144 images to train on, none is left: all of them are to be left out.'],
+  ])('that cannot be are refused before the folder is made: case %#', async (indices, message) => {
+    await expect(start('impossible-drop', { drop: { indices } })).rejects.toThrow(message);
+    expect(existsSync(join(root, 'impossible-drop'))).toBe(false);
+  });
+});
+
+test('weights of classes are written down, and refused before the folder is made where they do not fit', async () => {
+  const notes: string[] = [];
+  const progress = { show() {}, note: (text: string) => void notes.push(text), end() {} };
+  const recipe = { ...options('').recipe, classWeights: 'balanced' as const };
+  await finish('weighted', { recipe }, { progress });
+  expect(notes.filter(text => text.startsWith('Class weights: T-shirt/top '))).toHaveLength(1);
+  const event = eventsOf('weighted')[1] as unknown as { event: string; weights: number[] };
+  expect(event.event).toBe('class weights');
+  expect(event.weights).toHaveLength(10);
+  const wrong = { ...recipe, classWeights: [1, 2] };
+  await expect(start('wrongly-weighted', { recipe: wrong })).rejects.toThrow(
+    'Run: recipe.classWeights must be "balanced" or one number for each of the 10 classes (T-shirt/top, ',
+  );
+  expect(existsSync(join(root, 'wrongly-weighted'))).toBe(false);
 });
 
 test('the example goes on where it was stopped', async () => {

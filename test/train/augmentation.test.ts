@@ -124,6 +124,31 @@ for (const { name, device } of devices) {
   });
 }
 
+test.each([2, 3, 5])(
+  'images of %i channels: what moves pixels moves all their channels alike, bounds are kept',
+  async channels => {
+    // Every channel shows the grey image.
+    const images = Uint8Array.from(
+      { length: COUNT * 100 * channels },
+      (_, i) => IMAGES.images[Math.floor(i / channels)],
+    );
+    const data = new DeviceDataset({ ...IMAGES, images, channels }, reference);
+    const { images: shown, ...rest } = trainingBatch(data, BATCH, OPTIONS.everything, PLACE);
+    expect(shown.shape).toEqual([6, 10, 10, channels]);
+    expect((await shown.data()).every(value => value >= 0 && value <= 1 + 1e-6)).toBe(true);
+    disposeBatch({ images: shown, ...rest });
+    // Erased pixels are noise of their own in every channel; without that all channels stay equal to the grey images'.
+    const moving = { ...OPTIONS.everything, augmentation: { crop: 2, flip: 'random', erase: null } } as const;
+    const [many, one] = [data, referenceData].map(set => trainingBatch(set, BATCH, moving, PLACE));
+    const [values, expected] = [await many.images.data(), await one.images.data()];
+    values.forEach((value, i) => {
+      expect(value).toBeCloseTo(expected[Math.floor(i / channels)], 12);
+    });
+    for (const batch of [many, one]) disposeBatch(batch);
+    data.dispose();
+  },
+);
+
 test('a mixup is the stated blend of an image and its partner from the other end of the batch', async () => {
   const plain = trainingBatch(referenceData, BATCH, {}, PLACE);
   const mixed = trainingBatch(referenceData, BATCH, { mixup: 1 }, PLACE);

@@ -1,5 +1,6 @@
 /** Softmax over the last axis and the cross-entropy losses built on it. */
 import { DataError, DTypeError, ShapeError, UsageError } from '../../devices/errors.ts';
+import { formatShape, sameShape } from '../../devices/shape.ts';
 import { release, retain } from '../../devices/storage.ts';
 import {
   type CrossEntropyParams,
@@ -15,9 +16,10 @@ import {
 import { type NaNExplanation, Tensor } from '../../tensor/tensor.ts';
 import { apply, kernelOp, type Op, runKernel } from '../op.ts';
 import { everywhereAlong, type OpRows, type Reach, type Sample } from '../row.ts';
+import { detach } from '../tape.ts';
 import { sum } from './broadcast.ts';
 import { cast, equal, greaterEqual, less, logicalAnd, where } from './conditions.ts';
-import { affine, exp, mul, neg, sub } from './elementwise.ts';
+import { affine, div, exp, mul, neg, sub } from './elementwise.ts';
 import { oneHot, reshape } from './layout.ts';
 import { mean } from './reduce.ts';
 
@@ -79,23 +81,46 @@ const crossEntropySoftOp = kernelOp('crossEntropySoft', softKernel, {
 export interface CrossEntropyOptions {
   /** Share of the target spread evenly over all classes. Default 0. */
   readonly smoothing?: number;
+  /**
+   * What each class counts, float32 [C], at least 0: every term of a class in a row's sum is multiplied by it. As in PyTorch,
+   * the mean over labels is divided by the sum of their weights, the mean over probabilities by N. No gradient reaches it.
+   */
+  readonly weight?: Tensor;
   /** Default `mean`. */
   readonly reduction?: 'mean' | 'sum' | 'none';
 }
 
 const REDUCTIONS: readonly string[] = ['mean', 'sum', 'none'];
 
-/** The cross-entropy per row [N]. */
-function lossesOf(logits: Tensor, targets: Tensor, smoothing: number): Tensor {
-  if (targets.dtype === 'int32') return apply(crossEntropyOp, [logits, targets], { smoothing });
-  if (targets.dtype === 'uint8') return apply(crossEntropyOp, [logits, cast(targets, 'int32')], { smoothing });
-  if (targets.dtype !== 'float32') {
+interface RowLosses {
+  /** The cross-entropy per row [N]. */
+  readonly losses: Tensor;
+  /** What the rows count in a mean, [N]; absent where they count the same. */
+  readonly counts?: Tensor;
+}
+
+function lossesOf(logits: Tensor, targets: Tensor, smoothing: number, weight: Tensor | undefined): RowLosses {
+  if (!['int32', 'uint8', 'float32'].includes(targets.dtype)) {
     throw new DTypeError(
       `crossEntropy: targets must be labels (int32 or uint8) or probabilities (float32), not ${targets.dtype}.`,
     );
   }
-  const smooth = smoothing === 0 ? targets : affine(targets, 1 - smoothing, smoothing / logits.shape[1]);
-  return apply(crossEntropySoftOp, [logits, smooth], {});
+  const labels = targets.dtype === 'uint8' ? cast(targets, 'int32') : targets;
+  const isSoft = targets.dtype === 'float32';
+  if (!isSoft && !weight) return { losses: apply(crossEntropyOp, [logits, labels], { smoothing }) };
+  const classes = logits.shape[1];
+  const soft = isSoft ? targets : oneHotOrNaN(labels, classes);
+  const smooth = smoothing === 0 ? soft : affine(soft, 1 - smoothing, smoothing / classes);
+  if (!weight) return { losses: apply(crossEntropySoftOp, [logits, smooth], {}) };
+  const constant = detach(weight);
+  const losses = apply(crossEntropySoftOp, [logits, mul(smooth, constant)], {});
+  return isSoft ? { losses } : { losses, counts: sum(mul(soft, constant), 1) };
+}
+
+/** One-hot rows of labels; NaN in the row of one that is none of the classes, so that loss and gradient are, too. */
+function oneHotOrNaN(labels: Tensor, classes: number): Tensor {
+  const isPossible = logicalAnd(greaterEqual(labels, 0), less(labels, classes));
+  return mul(oneHot(labels, classes), reshape(where(isPossible, 1, Number.NaN), [-1, 1]));
 }
 
 /**
@@ -105,7 +130,7 @@ function lossesOf(logits: Tensor, targets: Tensor, smoothing: number): Tensor {
  * @throws UsageError when `smoothing` is not in [0, 1] or `reduction` is unknown; ShapeError; DTypeError
  */
 export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  const { smoothing = 0, reduction = 'mean' } = options;
+  const { smoothing = 0, weight, reduction = 'mean' } = options;
   if (logits.rank !== 2) throw new ShapeError(`crossEntropy: logits must be [N, C], not of rank ${logits.rank}.`);
   if (!(typeof smoothing === 'number' && smoothing >= 0 && smoothing <= 1)) {
     throw new UsageError(
@@ -117,9 +142,20 @@ export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntr
       `crossEntropy: reduction must be one of ${REDUCTIONS.join(', ')}, not "${String(reduction)}".`,
     );
   }
-  const losses = lossesOf(logits, targets, smoothing);
-  const loss = reduction === 'none' ? losses : reduction === 'sum' ? sum(losses) : mean(losses);
+  if (weight) checkWeight(weight, logits.shape[1]);
+  const { losses, counts } = lossesOf(logits, targets, smoothing, weight);
+  const total = reduction === 'none' ? losses : reduction === 'sum' || counts ? sum(losses) : mean(losses);
+  const loss = reduction === 'mean' && counts ? div(total, sum(counts)) : total;
   return targets.dtype === 'float32' ? loss : loss.explainNaN(impossibleLabel(targets, logits.shape[1]));
+}
+
+function checkWeight({ dtype, shape }: Tensor, classes: number): void {
+  if (dtype !== 'float32') throw new DTypeError(`crossEntropy: weight must be float32, not ${dtype}.`);
+  if (!sameShape(shape, [classes])) {
+    throw new ShapeError(
+      `crossEntropy: weight ${formatShape(shape)} must be ${formatShape([classes])}, since the logits are of ${classes} classes.`,
+    );
+  }
 }
 
 /** Names the first label that is none of the classes, if the labels are still what they were. */

@@ -194,7 +194,7 @@ export class ReferenceDevice implements Device {
       for (const step of steps) step();
       recording.replayed();
     };
-    return { signature: this.#signature.join('\n'), preparedBytes: 0, replay, dispose };
+    return { signature: this.#signature.join('\n'), preparedBytes: 0, replay, dispose, [Symbol.dispose]: dispose };
   }
 
   get isCapturing(): boolean {
@@ -219,6 +219,10 @@ export class ReferenceDevice implements Device {
 
   async destroy(): Promise<void> {
     this.#destroyed = true;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.destroy();
   }
 
   #execute(work: () => void): void {

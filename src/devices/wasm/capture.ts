@@ -119,6 +119,10 @@ export class WasmCapture implements Capture {
     this.#runs.length = 0;
     this.#held.clear();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** A plan as it runs: its programs, task counts and numbers, in which parameters and shapes show. */

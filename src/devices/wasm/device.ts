@@ -267,6 +267,7 @@ export class WasmDevice implements Device {
     return { ...this.#live(), pooledBytes: this.#memory.reservedBytes - this.#liveBytes };
   }
 
+  [Symbol.asyncDispose] = (): Promise<void> => this.destroy();
   async destroy(): Promise<void> {
     if (this.#destroyed) return;
     this.#destroyed = true;

@@ -12,15 +12,9 @@
 import { create } from 'webgpu';
 import { DeviceError } from '../errors.ts';
 import { type AcquiredAdapter, isSoftwareAdapter, type Wait } from './adapter.ts';
+import { adapterRequest, dawnOptions, noAdapter } from './dawn.node.ts';
 import { memoryMapGuard } from './memory-maps.node.ts';
 import type { AdapterOptions } from './options.ts';
-
-// Experimental features need `allow_unsafe_apis`; without quantization timestamps are exact instead of 100 us steps.
-const DAWN_OPTIONS = ['enable-dawn-features=allow_unsafe_apis', 'disable-dawn-features=timestamp_quantization'];
-
-const INSTALL_HINT =
-  'Install a graphics driver with Vulkan (on Debian or Ubuntu `apt install libvulkan1 mesa-vulkan-drivers` gives a ' +
-  'software one), or use --device wasm.';
 
 const instances = new Map<string, GPU>();
 
@@ -28,7 +22,7 @@ function instanceFor(name: string | undefined): GPU {
   const key = name ?? '';
   let gpu = instances.get(key);
   if (!gpu) {
-    gpu = create(name === undefined ? DAWN_OPTIONS : [...DAWN_OPTIONS, `adapter=${name}`]);
+    gpu = create(dawnOptions(name));
     instances.set(key, gpu);
   }
   return gpu;
@@ -38,29 +32,14 @@ function instanceFor(name: string | undefined): GPU {
 export async function acquireAdapter(options: AdapterOptions = {}): Promise<AcquiredAdapter> {
   let adapter: GPUAdapter | null;
   try {
-    adapter = await instanceFor(options.adapter).requestAdapter({
-      powerPreference: options.powerPreference ?? 'high-performance',
-      forceFallbackAdapter: options.forceSoftware ?? false,
-    });
+    adapter = await instanceFor(options.adapter).requestAdapter(adapterRequest(options));
   } catch (error) {
-    throw new DeviceError(`webgpu: no adapter: ${firstLine(error)} ${INSTALL_HINT}`);
+    throw new DeviceError(noAdapter(options, error));
   }
-  if (!adapter) {
-    const which = options.adapter
-      ? ` named "${options.adapter}"`
-      : options.forceSoftware
-        ? ' that runs in software'
-        : '';
-    throw new DeviceError(`webgpu: this machine has no adapter${which}. ${INSTALL_HINT}`);
-  }
+  if (!adapter) throw new DeviceError(noAdapter(options));
   return isSoftwareAdapter(adapter)
     ? { adapter, wait: patientWait, beforeCompiling: memoryMapGuard() }
     : { adapter, wait: promise => promise };
-}
-
-function firstLine(error: unknown): string {
-  const line = String((error as Error).message ?? error).split('\n')[0];
-  return line.endsWith('.') ? line : `${line}.`;
 }
 
 const SHORTEST_NAP = 0.02;

@@ -75,6 +75,10 @@ export class RecordedCapture implements Capture {
     this.#held.clear();
     this.#owner.release();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** Throws when what was to be recorded goes on after it returned. */

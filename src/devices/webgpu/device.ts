@@ -345,6 +345,7 @@ export class WebGpuDevice implements Device {
     });
   }
 
+  [Symbol.asyncDispose] = (): Promise<void> => this.destroy();
   async destroy(): Promise<void> {
     if (this.#lostReason !== undefined) return;
     // Work under way is let finish: drivers have crashed when it was torn down beneath them.

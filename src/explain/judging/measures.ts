@@ -60,14 +60,14 @@ export const MEASURES = {
     better: 'zero',
     meaning:
       'How alike the maps of the trained network and of the same network with random weights are (rank correlation over the ' +
-      'garment); 1 means that the map does not depend on what was learned.',
+      'pixels that are not black); 1 means that the map does not depend on what was learned.',
     isCostly: true,
   },
   'randomisation-absolute': {
     title: 'the same, magnitudes, all pixels',
     better: 'none',
     meaning:
-      'The same test on magnitudes over all pixels, as often published: shared zeros off the garment pass for agreement.',
+      'The same test on magnitudes over all pixels, as often published: shared zeros on black ground pass for agreement.',
     isCostly: true,
   },
   cue: {

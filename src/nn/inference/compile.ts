@@ -131,6 +131,10 @@ export class CompiledModel {
     }
     this.#network.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /**

@@ -128,4 +128,8 @@ export class ExponentialMovingAverage {
     this.#disposed = true;
     for (const storage of [...this.stateArrays, this.#hyper]) release(storage);
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }

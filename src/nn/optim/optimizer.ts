@@ -291,6 +291,10 @@ export abstract class Optimizer {
     this.#releasePlan();
     for (const storage of [this.#hyper, ...this.stateArrays]) release(storage);
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 function memberOf(arena: Arena, index: number, { weightDecay, decayAll }: ResolvedGroup): Member {

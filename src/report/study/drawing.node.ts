@@ -1,5 +1,5 @@
 /** Draws everything that a study finds: hand it to a study's session as its `drawing`. */
-import { CLASS_NAMES, type ImageSet } from '../../data/fashion-mnist.ts';
+import type { ImageSet } from '../../data/fashion-mnist.ts';
 import type { DrawingFolder, NetworkView, StudyDrawing } from '../../study/drawing.ts';
 import { htmlReport } from '../html.ts';
 import { photoStages } from '../photo-stages.ts';
@@ -29,6 +29,9 @@ export const studyDrawing: StudyDrawing = {
   checkpoint: drawCheckpoint,
   async example(set, index, folder) {
     return folder.figure('example.png', encodePng(enlarge(pictureOf(set, index), 4)));
+  },
+  async image(set, name, index, folder) {
+    return folder.figure(`${name}-${index}.png`, encodePng(pictureOf(set, index)));
   },
   inside: drawInside,
   async tuning(result, folder) {
@@ -61,8 +64,8 @@ async function keepPictures(pictures: Readonly<Record<string, Picture>>, folder:
 const SHOWN_PER_CLASS = 14;
 
 /** The first images of every class, a row each. */
-async function drawClasses(train: ImageSet, folder: DrawingFolder): Promise<string> {
-  const shown = CLASS_NAMES.flatMap((_, label) =>
+async function drawClasses(train: ImageSet, classNames: readonly string[], folder: DrawingFolder): Promise<string> {
+  const shown = classNames.flatMap((_, label) =>
     Array.from(train.labels.keys())
       .filter(index => train.labels[index] === label)
       .slice(0, SHOWN_PER_CLASS),

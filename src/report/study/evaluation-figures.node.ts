@@ -4,7 +4,7 @@ import type { DrawingFolder, EvaluatedCheckpoint, EvaluatedNetwork, StudyDrawing
 import { confusionMatrixChart } from '../confusion-matrix.ts';
 import { imageSheet, type SheetOptions } from '../image-sheet.ts';
 import { perClassChart } from '../interval-bars.ts';
-import { imagePicture, type Picture } from '../picture.ts';
+import { type Picture, valuesPicture } from '../picture.ts';
 import { encodePng } from '../png.node.ts';
 import { reliabilityDiagram } from '../reliability-diagram.ts';
 
@@ -66,10 +66,7 @@ export function sheetOf(set: ImageSet, images: readonly number[], options: Sheet
 }
 
 /** One image of a set: grey by its first channel, or in colour by its first three. */
-export function pictureOf({ images, height, width, channels }: ImageSet, index: number): Picture {
-  const size = height * width * channels;
-  const values = images.subarray(index * size, (index + 1) * size);
-  const shown = channels < 3 ? 1 : 3;
-  const picture = shown === channels ? values : values.filter((_, i) => i % channels < shown);
-  return imagePicture(picture, width, height);
+export function pictureOf(set: ImageSet, index: number): Picture {
+  const size = set.height * set.width * set.channels;
+  return valuesPicture(set.images.subarray(index * size, (index + 1) * size), set);
 }

@@ -1,16 +1,16 @@
 /**
- * The chapters on what the networks can do: how often they are right and how sure that figure is, which garments they take
+ * The chapters on what the networks can do: how often they are right and how sure that figure is, which classes they take
  * for which (with pictures), whether their confidence can be believed, whether one is better than the other, and what they
  * have wrong while being sure of it.
  */
-import type { EvaluationResult, NetworkComparison, NetworkEvaluation } from '../../study/results.ts';
+import type { AboutData, EvaluationResult, NetworkComparison, NetworkEvaluation } from '../../study/results.ts';
 import type { BootstrapInterval } from '../../train/index.ts';
 import type { Block, Section } from '../html.ts';
 import { drawn, type FigureSource, interval, percent, shown, whole } from './chapter.ts';
 
 /** The chapter on how well the networks do. */
 export function evaluationSection(result: EvaluationResult, read: FigureSource): Section {
-  const { networks, testImages, comparison, classNames } = result;
+  const { networks, testImages, comparison } = result;
   const blocks: Block[] = [
     {
       kind: 'text',
@@ -43,9 +43,12 @@ export function evaluationSection(result: EvaluationResult, read: FigureSource):
     },
     ...(comparison ? [{ kind: 'text', text: comparisonText(comparison, networks) } as const] : []),
   ];
-  for (const network of networks) blocks.push(...networkBlocks(network, classNames, read));
+  for (const network of networks) blocks.push(...networkBlocks(network, result, read));
   return { title: 'Evaluation', blocks };
 }
+
+/** Whether the images are other than Fashion-MNIST's. */
+const isOther = ({ dataKind }: AboutData): boolean => dataKind === 'other';
 
 function comparisonText(
   { test, difference, first, second }: NetworkComparison,
@@ -75,7 +78,8 @@ function differenceInterval(
   return `95 % interval ${points(low)} to ${points(high)} (${made})`;
 }
 
-function networkBlocks(network: NetworkEvaluation, classNames: readonly string[], read: FigureSource): Block[] {
+function networkBlocks(network: NetworkEvaluation, result: EvaluationResult, read: FigureSource): Block[] {
+  const { classNames } = result;
   const { model, perClass, confusedPairs } = network;
   const figures = drawn(network.figures);
   const worst = perClass.slice().sort((a, b) => a.f1 - b.f1)[0];
@@ -90,7 +94,9 @@ function networkBlocks(network: NetworkEvaluation, classNames: readonly string[]
         (pair
           ? `The most frequent mistake is ${classNames[pair.label]} taken for ${classNames[pair.predicted]} (${pair.count} images). `
           : '') +
-        'Mistakes between garments of like outline are expected at 28 x 28 pixels; they do not say that the labels are right.',
+        (isOther(result)
+          ? 'Mistakes between classes that look alike are expected; they do not say that the labels are right.'
+          : 'Mistakes between garments of like outline are expected at 28 x 28 pixels; they do not say that the labels are right.'),
     ),
     shown(
       read,
@@ -110,15 +116,17 @@ function networkBlocks(network: NetworkEvaluation, classNames: readonly string[]
         ...[precision, recall, f1].map(share => (100 * share).toFixed(1)),
       ]),
     },
-    ...pairGallery(network, classNames, read),
+    ...pairGallery(network, result, read),
   ];
 }
 
 function pairGallery(
   { confusedPairs, model }: NetworkEvaluation,
-  classNames: readonly string[],
+  result: EvaluationResult,
   read: FigureSource,
 ): Block[] {
+  const { classNames } = result;
+  const people = isOther(result) ? '' : ' (three people voting got 83.5 % of 1,000 such images right)';
   const pictures = confusedPairs.flatMap(({ label, predicted, count, figure }) => {
     const content = read(drawn(figure));
     const caption = `${classNames[label]} taken for ${classNames[predicted]}: ${count}`;
@@ -132,13 +140,15 @@ function pairGallery(
       width: 300,
       caption:
         `The most frequent confusions of ${model}, with test images of each, the surest mistakes first. Look at them before ` +
-        'blaming the network: some are hard for people too (three people voting got 83.5 % of 1,000 such images right).',
+        `blaming the network: some are hard for people too${people}.`,
     },
   ];
 }
 
 /** The chapter on whether the networks' confidence can be believed. */
-export function calibrationSection({ networks }: EvaluationResult, read: FigureSource): Section {
+export function calibrationSection(result: EvaluationResult, read: FigureSource): Section {
+  const { networks } = result;
+  const elsewhere = isOther(result) ? 'chapter on corruptions' : 'chapters on corruptions and photographs';
   const blocks: Block[] = [
     {
       kind: 'text',
@@ -198,7 +208,7 @@ export function calibrationSection({ networks }: EvaluationResult, read: FigureS
           read,
           figures.reliabilityCalibrated,
           `${model} after scaling. This holds for images like these; for foreign images confidence may still mean nothing (see ` +
-            'the chapters on corruptions and photographs).',
+            `the ${elsewhere}).`,
         ),
       );
     }

@@ -1,5 +1,4 @@
 /** The page of `weft explain`: sheets of a few rows each, with what the model says about every row below. */
-import { CLASS_NAMES } from '../../data/fashion-mnist.ts';
 import { methodNamed } from '../../explain/index.ts';
 import type { DrawingFolder, ExplainedImages, ShapedValues, StudyDrawing } from '../../study/drawing.ts';
 import type { ExplainedImage } from '../../study/results.ts';
@@ -12,14 +11,13 @@ import { percent } from './chapter.ts';
 
 const ROWS_PER_SHEET = 8;
 
-const nameOf = (label: number): string => CLASS_NAMES[label] ?? `class ${label}`;
-
 /** Writes figures/sheet-N.png and report.html. */
 export async function drawExplanations(
   explained: ExplainedImages,
   folder: DrawingFolder,
 ): ReturnType<StudyDrawing['explanations']> {
   const { rows, attributions, photos, isSample, title } = explained;
+  const nameOf = namesOf(explained);
   const blocks: Block[] = [];
   const sheets: { figure: string; rows: number }[] = [];
   for (let first = 0; first < rows.length; first += ROWS_PER_SHEET) {
@@ -30,12 +28,16 @@ export async function drawExplanations(
     sheets.push({ figure, rows: count });
     const names = ['image', 'prediction', ...attributions.map(({ method }) => method)].join(', ');
     const caption = `From left to right: ${names}. One scale per column.`;
-    blocks.push({ kind: 'figure', png, width: sheet.width, caption }, rowTable(rows.slice(first, first + count)), {
-      kind: 'table',
-      caption: 'Ends of the colour bars',
-      columns: ['method', 'left', 'right'],
-      rows: scales.map(({ method, low, high }) => [method, low.toPrecision(3), high.toPrecision(3)]),
-    });
+    blocks.push(
+      { kind: 'figure', png, width: sheet.width, caption },
+      rowTable(rows.slice(first, first + count), nameOf),
+      {
+        kind: 'table',
+        caption: 'Ends of the colour bars',
+        columns: ['method', 'left', 'right'],
+        rows: scales.map(({ method, low, high }) => [method, low.toPrecision(3), high.toPrecision(3)]),
+      },
+    );
   }
   const fit = limeFitTable(
     attributions,
@@ -53,8 +55,15 @@ export async function drawExplanations(
   return { sheets, page: await folder.page(html) };
 }
 
+const namesOf =
+  ({ classNames }: ExplainedImages) =>
+  (label: number): string =>
+    classNames[label] ?? `class ${label}`;
+
 /** The sheet of some of the rows: every method a column. */
-function sheetOf({ rows, pictures, attributions }: ExplainedImages, first: number, count: number): ExplanationSheet {
+function sheetOf(explained: ExplainedImages, first: number, count: number): ExplanationSheet {
+  const { rows, pictures, attributions } = explained;
+  const nameOf = namesOf(explained);
   const part = <A extends ShapedValues>(whole: A): A => {
     const each = whole.values.length / rows.length;
     const values = Float64Array.from({ length: each * count }, (_, i) => whole.values[first * each + i]);
@@ -74,7 +83,7 @@ function sheetOf({ rows, pictures, attributions }: ExplainedImages, first: numbe
   return explanationSheet(part(pictures), columns, { captions });
 }
 
-function rowTable(rows: readonly ExplainedImage[]): Block {
+function rowTable(rows: readonly ExplainedImage[], nameOf: (label: number) => string): Block {
   return {
     kind: 'table',
     caption: 'Rows, from the top',

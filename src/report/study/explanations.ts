@@ -74,7 +74,7 @@ export function judgementFigures(result: Judgement): Record<string, string> {
         title: 'Which methods see the same',
         domain: [0, 1],
         format: value => value.toFixed(2),
-        note: 'Mean rank correlation of two methods over the pixels of each garment: 1 the same order, 0 nothing in common, below 0 the reverse.',
+        note: 'Mean rank correlation of two methods over the pixels of each image that are not black: 1 the same order, 0 nothing in common, below 0 the reverse.',
       },
     );
   }
@@ -244,7 +244,7 @@ function randomisationSentence(result: JudgeResult): string {
       : '') +
     (misled.length > 0
       ? `The variant with magnitudes over all pixels would have accused ${enumeration(misled.map(({ method }) => method))}, only because their ` +
-        'maps are zero off the garment both times. '
+        'maps are zero on black ground both times. '
       : '') +
     'Passing says that a map depends on the network, not that it is right.'
   );
@@ -262,7 +262,7 @@ function cueSentence(result: JudgeResult): string {
     (most.length > 0
       ? `${enumeration(most)} put${most.length === 1 ? 's' : ''} at least 80 % of the map there. `
       : 'No method puts 80 % there. ') +
-    'Coarse maps spill over the edge of a small patch, so class activation maps look worse here than on whole garments.'
+    'Coarse maps spill over the edge of a small patch, so class activation maps look worse here than on whole images.'
   );
 }
 
@@ -275,7 +275,7 @@ function agreementSentence({ methods, agreement }: JudgeResult): string {
   );
   const sorted = pairs.sort((a, b) => b.value - a.value);
   return (
-    'How alike the methods order the pixels of a garment. ' +
+    'How alike the methods order the pixels that are not black. ' +
     (sorted.length > 0 ? `Most alike are ${sorted[0].pair} (${sorted[0].value.toFixed(2)})` : '') +
     (sorted.length > 1
       ? `, least ${sorted[sorted.length - 1].pair} (${sorted[sorted.length - 1].value.toFixed(2)})`

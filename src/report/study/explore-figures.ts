@@ -8,7 +8,7 @@ import { confusionMatrixChart } from '../confusion-matrix.ts';
 import { imageSheet } from '../image-sheet.ts';
 import { intervalBars } from '../interval-bars.ts';
 import { lineChart } from '../line-chart.ts';
-import { imagePicture, type Picture, signedPicture } from '../picture.ts';
+import { type Picture, signedPicture, valuesPicture } from '../picture.ts';
 import { scatterChart } from '../scatter-chart.ts';
 import { thumbnailMap } from '../thumbnail-map.ts';
 import { whole } from './chapter.ts';
@@ -104,13 +104,13 @@ export function explorePictures(
   const { width, height, channels } = sets.train;
   const size = width * height * channels;
   const image = (split: Split, index: number): Picture =>
-    imagePicture(sets[split].images.subarray(index * size, (index + 1) * size), width, height);
+    valuesPicture(sets[split].images.subarray(index * size, (index + 1) * size), sets.train);
   const loadings = Math.min(SHOWN_COMPONENTS, pca.components.length / size);
   const component = (index: number): Picture =>
-    signedPicture(pca.components.subarray(index * size, (index + 1) * size), width, height);
+    signedPicture(channelMeans(pca.components.subarray(index * size, (index + 1) * size), channels), width, height);
   const pictures: Record<string, Picture> = {
     [FIGURES.meanImages]: imageSheet(
-      cleaning.meanImages.map(pixels => imagePicture(pixels, width, height)),
+      cleaning.meanImages.map(pixels => valuesPicture(pixels, sets.train)),
       { columns: 5, scale: 3 },
     ),
     [FIGURES.components]: imageSheet(
@@ -120,6 +120,8 @@ export function explorePictures(
     [FIGURES.pictureMap]: thumbnailMap(
       map.points.flat(),
       map.indices.map(index => image('train', index)),
+      // Every square of a large map has an image, and a page has to hold them all.
+      { across: map.images > 5000 ? 18 : 40 },
     ),
   };
   const candidates = labelCandidates.foremost.slice(0, SHOWN_CANDIDATES);
@@ -139,6 +141,14 @@ export function explorePictures(
     );
   }
   return pictures;
+}
+
+/** The mean over the channels of every pixel, [height, width]. */
+function channelMeans(values: ArrayLike<number>, channels: number): ArrayLike<number> {
+  if (channels === 1) return values;
+  const means = new Float64Array(values.length / channels);
+  for (let i = 0; i < values.length; i++) means[Math.floor(i / channels)] += values[i] / channels;
+  return means;
 }
 
 /** The picture with an orange line around it. */

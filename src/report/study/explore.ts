@@ -10,6 +10,10 @@ import { comparisonBlocks } from './map-comparison.ts';
 
 const PAIRS = 5;
 
+const TOLD_SHORT =
+  'An image of 784 pixels can therefore be told with a few dozen numbers, which is why neighbours and the map below are ' +
+  'computed from them.';
+
 /** The chapter of an exploration. */
 export function exploreSection(result: ExploreResult, read: FigureSource): Section {
   return {
@@ -24,6 +28,9 @@ export function exploreSection(result: ExploreResult, read: FigureSource): Secti
     ],
   };
 }
+
+/** Whether the images are other than Fashion-MNIST's. */
+const isOther = ({ dataKind }: ExploreResult): boolean => dataKind === 'other';
 
 const nameOf = ({ classNames }: ExploreResult, label: number): string => classNames[label] ?? `class ${label}`;
 const pairName = (result: ExploreResult, { classes: [a, b] }: ConfusedPair): string =>
@@ -75,15 +82,18 @@ function cleaningBlocks(result: ExploreResult, read: FigureSource): Block[] {
     shown(
       read,
       FIGURES.classCounts,
-      'How many images each class has. With equal bars, guessing would be right one time in ten; a network that is right as often as ' +
+      `How many images each class has. With equal bars, guessing would be right one time in ${isOther(result) ? result.classNames.length : 'ten'}; a network that is right as often as ` +
         'its commonest class is frequent has learnt nothing.',
     ),
     shown(
       read,
       FIGURES.meanImages,
-      `The mean training image of each class: ${result.classNames.join(', ')}. Sharp outlines mean that the garments of a class are alike ` +
-        'and centred; classes with the same outline (shirt, coat, pullover) will be hard to tell apart. A mean is not a garment: it hides ' +
-        'whatever varies.',
+      `The mean training image of each class: ${result.classNames.join(', ')}. ` +
+        (isOther(result)
+          ? 'Sharp outlines mean that the images of a class are alike and centred; classes with the same mean will be harder to tell ' +
+            'apart. A mean is not an image: it hides whatever varies.'
+          : 'Sharp outlines mean that the garments of a class are alike and centred; classes with the same outline (shirt, coat, ' +
+            'pullover) will be hard to tell apart. A mean is not a garment: it hides whatever varies.'),
       470,
     ),
   ];
@@ -93,8 +103,8 @@ function cleaningBlocks(result: ExploreResult, read: FigureSource): Block[] {
       shown(
         read,
         FIGURES.nearDuplicates,
-        `Nearly equal images, pair by pair (the ${Math.min(SHOWN_PAIRS, near.pairs.length)} most alike): the same garment in another size or ` +
-          `colour. There are ${counted(withinTrain, 'such pair')} within the training images and ${counted(testInTrain, 'test image')} with a ` +
+        `Nearly equal images, pair by pair (the ${Math.min(SHOWN_PAIRS, near.pairs.length)} most alike): ${isOther(result) ? 'the same thing, hardly changed' : 'the same garment in another size or colour'}. ` +
+          `There are ${counted(withinTrain, 'such pair')} within the training images and ${counted(testInTrain, 'test image')} with a ` +
           `near twin among them, ${conflicting === 0 ? 'none with different labels' : `${conflicting} with different labels`}. So few twins of ` +
           `${whole(test.images)} test images can hardly flatter a test accuracy: ${percent(testInTrain / Math.max(1, test.images))} of it at most.`,
       ),
@@ -103,7 +113,9 @@ function cleaningBlocks(result: ExploreResult, read: FigureSource): Block[] {
   return blocks;
 }
 
-function componentBlocks({ pca }: ExploreResult, read: FigureSource): Block[] {
+function componentBlocks(result: ExploreResult, read: FigureSource): Block[] {
+  const { pca, cleaning } = result;
+  const pixels = cleaning.train.size.reduce((product, extent) => product * extent, 1);
   const ratios = pca.explainedVarianceRatio;
   let sum = 0;
   const sums = ratios.map(share => (sum += share));
@@ -117,21 +129,26 @@ function componentBlocks({ pca }: ExploreResult, read: FigureSource): Block[] {
       text:
         `Principal components are the directions in which the images vary most. Of the variance of ${whole(pca.images)} training images the ` +
         `first explains ${percent(ratios[0], 1)}, the first two ${percent(sums[1] ?? sums[0], 1)}, all ${ratios.length} together ` +
-        `${percent(sum, 1)}; it takes ${needed(0.8)} for 80 % and ${needed(0.9)} for 90 %. An image of 784 pixels can therefore be told with ` +
-        'a few dozen numbers, which is why neighbours and the map below are computed from them.',
+        `${percent(sum, 1)}; it takes ${needed(0.8)} for 80 % and ${needed(0.9)} for 90 %. ` +
+        (isOther(result)
+          ? `Neighbours and the map below are computed from these ${ratios.length} numbers instead of ${whole(pixels)}.`
+          : TOLD_SHORT),
     },
     shown(
       read,
       FIGURES.explainedVariance,
-      'Variance explained by each component and by all up to it. The steep start says that a few contrasts (bright or dark, trousers or ' +
-        'pullover, shoe or not) dominate; the long tail is texture and print. Little variance does not mean little use: a detail may decide ' +
-        'between two classes.',
+      'Variance explained by each component and by all up to it. ' +
+        (isOther(result)
+          ? 'A steep start says that a few contrasts dominate; a long tail is detail. '
+          : 'The steep start says that a few contrasts (bright or dark, trousers or pullover, shoe or not) dominate; the long tail is ' +
+            'texture and print. ') +
+        'Little variance does not mean little use: a detail may decide between two classes.',
     ),
     shown(
       read,
       FIGURES.components,
       'The first components as pictures, from the top left: red pixels grow with a component, blue ones shrink, white ones take no part; each ' +
-        'picture has its own scale. The first tells tops from shoes. They are directions of change, not garments.',
+        `picture has its own scale. ${isOther(result) ? '' : 'The first tells tops from shoes. '}They are directions of change, not ${isOther(result) ? 'images' : 'garments'}.`,
       620,
     ),
   ];
@@ -168,7 +185,7 @@ function mapBlocks(result: ExploreResult, read: FigureSource): Block[] {
     shown(
       read,
       FIGURES.pictureMap,
-      'The same map made of the images. Within an island they are ordered too: by brightness, by length of sleeve, by height of the shaft.',
+      `The same map made of the images.${isOther(result) ? '' : ' Within an island they are ordered too: by brightness, by length of sleeve, by height of the shaft.'}`,
       800,
     ),
   ];
@@ -240,7 +257,7 @@ function candidateBlocks(result: ExploreResult, read: FigureSource): Block[] {
       read,
       FIGURES.labelCandidates,
       `Candidates for label errors (framed), each followed by its ${SHOWN_NEIGHBOURS} nearest neighbours, two to a row: ` +
-        'first those in the thick of the other class, of these the rarest confusions. Where the framed garment is plainly of its neighbours’ class, its label is wrong.',
+        'first those in the thick of the other class, of these the rarest confusions. Where the framed one is plainly of its neighbours’ class, its label is wrong.',
       760,
     ),
     {

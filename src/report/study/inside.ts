@@ -1,29 +1,42 @@
 /**
  * The chapter on what is inside: the filters of the first layer, which are small enough to look at, and the activations of
- * one image at several depths, where edges turn into regions and regions into something that no longer looks like a garment.
+ * one image at several depths, where edges turn into regions and regions into something that no longer looks like the image.
  */
-import { UsageError } from '../../devices/errors.ts';
 import type { InsideResult } from '../../study/results.ts';
 import type { Block, Section } from '../html.ts';
 import { imageSheet } from '../image-sheet.ts';
-import { enlarge, heatPicture, type Picture, signedPicture, valueRange } from '../picture.ts';
+import { enlarge, heatPicture, imagePicture, type Picture, signedPicture, valueRange } from '../picture.ts';
 import { type FigureSource, shown } from './chapter.ts';
 
 const TILE = 56;
 const COLUMNS = 8;
 
 /**
- * Filters of one input channel as pictures: blue negative, red positive, one scale for all.
- * @param weights [height, width, 1, filters]
+ * Filters as pictures, one scale for all. Of one input channel: blue negative, red positive. Of three: each weight is the
+ * brightness of its colour, grey is zero. Of other numbers of channels: their mean, as of one.
+ * @param weights [height, width, channels, filters]
  */
 export function filterSheet(weights: ArrayLike<number>, [height, width, inputs, filters]: readonly number[]): Picture {
-  if (inputs !== 1) throw new UsageError(`Filters of ${inputs} input channels are no pictures.`);
   const limit = Math.max(...valueRange(weights).map(Math.abs));
   const tiles = Array.from({ length: filters }, (_, filter) => {
-    const own = Float64Array.from({ length: height * width }, (_, i) => weights[i * filters + filter]);
-    return enlarge(signedPicture(own, width, height, { limit }), Math.max(1, Math.floor(TILE / width)));
+    const own = Float64Array.from({ length: height * width * inputs }, (_, i) => weights[i * filters + filter]);
+    return enlarge(filterPicture(own, [height, width, inputs], limit), Math.max(1, Math.floor(TILE / width)));
   });
   return imageSheet(tiles, { columns: COLUMNS });
+}
+
+function filterPicture(own: Float64Array, [height, width, inputs]: readonly number[], limit: number): Picture {
+  if (inputs === 3) {
+    return imagePicture(
+      own.map(weight => (limit > 0 ? 0.5 + weight / (2 * limit) : 0.5)),
+      width,
+      height,
+    );
+  }
+  const pixels = Float64Array.from({ length: height * width }, (_, pixel) =>
+    own.subarray(pixel * inputs, (pixel + 1) * inputs).reduce((sum, weight) => sum + weight / inputs, 0),
+  );
+  return signedPicture(pixels, width, height, { limit });
 }
 
 /**
@@ -71,9 +84,12 @@ export function insideSection({ networks, image, label, figure }: InsideResult, 
       shown(
         read,
         filters.figure,
-        `${model}: the ${filters.count} filters of its first layer (${filters.path}), ${height} x ${width} pixels each; red adds, blue ` +
-          'takes away, near-white does nothing. Pairs of red beside blue answer to edges, one colour alone to brightness. Several ' +
-          'alike, or all near-white, would say that the layer is larger than it needs to be.',
+        `${model}: the ${filters.count} filters of its first layer (${filters.path}), ${height} x ${width} pixels each; ` +
+          (filters.channels === 3
+            ? 'a colour adds where it is bright and takes away where it is dark, mid grey does nothing. Light beside dark answers to edges, ' +
+              'a hue to colour. Several alike, or all grey, would say that the layer is larger than it needs to be.'
+            : 'red adds, blue takes away, near-white does nothing. Pairs of red beside blue answer to edges, one colour alone to ' +
+              'brightness. Several alike, or all near-white, would say that the layer is larger than it needs to be.'),
       ),
     );
     for (const layer of layers) {

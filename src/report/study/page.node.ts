@@ -7,18 +7,18 @@ import { statSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DataError } from '../../devices/errors.ts';
-import type { Profile } from '../../study/profiles.ts';
 import type { DataResult, EvaluationResult, ReportResult } from '../../study/results.ts';
 import type { Session } from '../../study/session.ts';
+import type { StudySettings } from '../../study/settings.ts';
 import { isDone, type Outcome, readOutcome, type Stage } from '../../study/stage.node.ts';
-import { STAGE_FILES, type StudyOptions, studyInputs } from '../../study/stages.node.ts';
+import { GARMENT_STAGES, STAGE_FILES, type StudyOptions, studyInputs } from '../../study/stages.node.ts';
 import { readStudyConfig } from '../../study/study.node.ts';
 import { VERSION } from '../../study/version.node.ts';
 import { writeFileAtomically, writeJsonAtomically } from '../../train/atomic-file.node.ts';
 import { htmlReport, type Section } from '../html.ts';
 import { CHAPTERS, type Chapter, type Material } from './chapters.ts';
 import { figuresOf } from './figure-source.node.ts';
-import { missingChapter, type RunRecord, studyReport } from './report.ts';
+import { leftOutChapter, missingChapter, type RunRecord, studyReport } from './report.ts';
 
 /** The folder of the report's own stage, and its page, in the folder of a study. */
 const FOLDER = 'report';
@@ -26,16 +26,16 @@ const PAGE = 'report.html';
 
 /** The stage of a study that writes its page; `before` are the stages that the page is made of. */
 export function reportStage(before: readonly Stage[], options: StudyOptions, session: Session): Stage {
-  const { profile, seed, command, out } = options;
+  const { settings, title, seed, command, out } = options;
   return {
     name: FOLDER,
     uses: before.map(({ name }) => name),
-    inputs: () => ({ ...studyInputs(options, session), command, profile }),
+    inputs: () => ({ ...studyInputs(options, session), command, settings, title }),
     result: 'report.json',
     products: ['report.json', `../${PAGE}`],
     run: ({ out: folder, outcomes }) => {
       const device = session.device.info.description;
-      return writeReport(folder, join(out, PAGE), outcomes, { profile, seed, command, device });
+      return writeReport(folder, join(out, PAGE), outcomes, { settings, title, seed, command, device });
     },
   };
 }
@@ -53,7 +53,8 @@ export async function rewriteReport(out: string): Promise<ReportResult> {
 
 /** What the page says about the run besides its results. */
 interface ReportedRun {
-  readonly profile: Profile;
+  readonly settings: StudySettings;
+  readonly title?: string;
   readonly seed: number;
   readonly command: string;
   /** The device in words. */
@@ -74,11 +75,13 @@ async function writeReport(
   const missing: Record<string, string> = {};
   const broken: string[] = [];
   const material: Material = {
-    profile: run.profile,
+    settings: run.settings,
     result: <T>(stage: string) => (isDone(outcomes.get(stage)) ? (outcomes.get(stage)!.result as T) : undefined),
     figures: stage => figuresOf(join(dirname(folder), stage)),
   };
+  const data = material.result<DataResult>('data');
   const sections = CHAPTERS.flatMap((chapter): readonly Section[] => {
+    if (data?.other && chapter.leftOut !== undefined) return [leftOutChapter(chapter.title, chapter.leftOut)];
     const own = chapter.stages.flatMap(stage => outcomes.get(stage) ?? []);
     if (own.length === 0) return [];
     const lacking = own.filter(outcome => !isDone(outcome));
@@ -120,19 +123,23 @@ function reasonOf({ stage, state, message = '' }: Outcome): string {
 }
 
 function recordOf(run: ReportedRun, outcomes: ReadonlyMap<string, Outcome>): RunRecord {
-  const { profile, command, seed, device } = run;
+  const { settings, command, seed, device } = run;
   const system = `${process.platform} ${process.arch}`;
   const data = outcomes.get('data')?.result as DataResult | undefined;
+  const isStudied = ({ stage }: Outcome): boolean => !data?.other || !GARMENT_STAGES.some(name => name === stage);
+  const studied = [...outcomes.values()].filter(isStudied);
   return {
-    profile: profile.name,
+    settings: settings.name,
+    title: run.title,
+    other: data?.other,
     command,
     seed,
     device,
-    limit: profile.limit,
+    limit: settings.limit,
     versions: { weft: VERSION, Node: process.version, V8: process.versions.v8, system },
     machine: machineDescription(),
     isSample: data?.isSample ?? false,
-    stages: [...outcomes.values()].map(({ stage, state, seconds, message }) => ({
+    stages: studied.map(({ stage, state, seconds, message }) => ({
       stage,
       // Whether this command did it or an earlier one is nothing to a reader.
       state: state === 'unchanged' ? 'done' : state,

@@ -2,7 +2,7 @@
  * The frame of the study's report: what was run, on what, with which versions and how long it took; the chapters in order,
  * those that are missing by name; and at the end what may be concluded and what may not.
  */
-import type { EvaluationResult } from '../../study/results.ts';
+import type { EvaluationResult, OtherData } from '../../study/results.ts';
 import type { Block, Report, Section } from '../html.ts';
 import { duration, interval, percent, whole } from './chapter.ts';
 
@@ -16,7 +16,12 @@ export interface StageRecord {
 
 /** What a reader needs to do it again. */
 export interface RunRecord {
-  readonly profile: string;
+  /** What the settings are called. */
+  readonly settings: string;
+  /** Of the page; the default follows from the data. */
+  readonly title?: string;
+  /** The data, where it is not Fashion-MNIST. */
+  readonly other?: OtherData;
   readonly command: string;
   readonly seed: number;
   readonly device: string;
@@ -32,8 +37,13 @@ export function missingChapter(title: string, reason: string): Section {
   return { title, blocks: [{ kind: 'text', text: `This chapter is missing. ${reason}` }] };
 }
 
+/** A chapter that data of this kind has no use for. */
+export function leftOutChapter(title: string, reason: string): Section {
+  return { title, blocks: [{ kind: 'text', text: `This chapter is left out: ${reason}` }] };
+}
+
 function overview(
-  { profile, command, seed, device, versions, machine, stages }: RunRecord,
+  { settings, other, command, seed, device, versions, machine, stages }: RunRecord,
   evaluation?: EvaluationResult,
 ): Section {
   const total = stages.reduce((sum, { seconds }) => sum + seconds, 0);
@@ -41,7 +51,7 @@ function overview(
     {
       kind: 'text',
       text:
-        'What does a convolutional network learn from small pictures of garments, how well, and how far can it be believed? This ' +
+        `What does a convolutional network learn from ${other ? `the images of ${other.name}` : 'small pictures of garments'}, how well, and how far can it be believed? This ` +
         'page is the whole answer of one run, made by one command: every number in it was computed by it, with kernels written ' +
         'by hand and no machine-learning framework.',
     },
@@ -53,7 +63,7 @@ function overview(
           value: percent(accuracy),
           detail: `95 % interval ${interval(ci95)}`,
         })),
-        { name: 'Work', value: duration(total), detail: `profile ${profile}` },
+        { name: 'Work', value: duration(total), detail: `settings ${settings}` },
       ],
     },
     { kind: 'code', text: command },
@@ -79,7 +89,10 @@ function overview(
   return { title: 'What was run', blocks };
 }
 
-function conclusions({ isSample, profile, seed }: RunRecord, evaluation: EvaluationResult | undefined): Section {
+function conclusions(
+  { isSample, settings, other, seed }: RunRecord,
+  evaluation: EvaluationResult | undefined,
+): Section {
   const paragraphs: string[] = [];
   if (evaluation) {
     for (const { model, accuracy, ci95, perClass, temperature } of evaluation.networks) {
@@ -95,22 +108,27 @@ function conclusions({ isSample, profile, seed }: RunRecord, evaluation: Evaluat
   }
   paragraphs.push(
     'What not to conclude: that one network is better than another because its figure is higher (see the comparison, and that this ' +
-      `is one training with seed ${seed}); that figures of these pictures hold for photographs (see the chapters on corruptions and ` +
-      'photographs); that a picture of an explanation shows why a network decided (see the scores beside it); that an option which ' +
+      `is one training with seed ${seed}); that figures of these pictures hold for ${other ? 'others (see the chapter on corruptions' : 'photographs (see the chapters on corruptions and photographs'}); ` +
+      'that a picture of an explanation shows why a network decided (see the scores beside it); that an option which ' +
       'did well in the small search does well at any size.',
   );
-  if (profile === 'smoke') {
+  if (settings === 'smoke') {
     paragraphs.push(
       'This was a smoke run: few images, tiny networks. Its figures show that the program works and nothing else.',
     );
-  } else if (profile === 'quick') {
+  } else if (settings === 'quick') {
     paragraphs.push(
-      'This was a quick run: a handful of epochs. Both networks would gain a point or two with the full recipes (weft run --profile full).',
+      'This was a quick run: a handful of epochs. Both networks would gain a point or two with the full recipes (weft run --settings full).',
     );
   }
   if (isSample) paragraphs.push('Sample data was used; no figure here compares with those of the full data set.');
   return { title: 'What to conclude, and what not', blocks: [{ kind: 'text', text: paragraphs.join('\n\n') }] };
 }
+
+const limitWords = (limit: number, other: OtherData | undefined): string =>
+  other
+    ? `At most ${whole(limit)} images of each set were used.`
+    : `Only the first ${whole(limit)} images of each set were used.`;
 
 /** Puts the report together. */
 export function studyReport(
@@ -123,12 +141,12 @@ export function studyReport(
     ...(run.isSample
       ? ['SAMPLE DATA: the small data set of this package; figures do not compare with the full set.']
       : []),
-    ...(run.limit === undefined ? [] : [`Only the first ${whole(run.limit)} images of each set were used.`]),
+    ...(run.limit === undefined ? [] : [limitWords(run.limit, run.other)]),
     ...(missing.length > 0 ? [`Missing: ${missing.map(({ stage }) => stage).join(', ')}.`] : []),
   ];
   return {
-    title: 'Fashion-MNIST: what convolutional networks learn',
-    subtitle: `A run of weft: profile ${run.profile}, seed ${run.seed}, ${run.device}`,
+    title: run.title ?? `${run.other?.name ?? 'Fashion-MNIST'}: what convolutional networks learn`,
+    subtitle: `A run of weft: settings ${run.settings}, seed ${run.seed}, ${run.device}`,
     ...(notices.length > 0 && { notice: notices.join(' ') }),
     sections: [overview(run, evaluation), ...chapters, conclusions(run, evaluation)],
   };

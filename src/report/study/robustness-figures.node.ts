@@ -1,29 +1,29 @@
-/** The figures of a robustness study: one garment under every corruption, and the table of each network as a chart. */
+/** The figures of a robustness study: one image under every corruption, and the table of each network as a chart. */
 import { type CorruptionName, corruptImages } from '../../data/corruption.ts';
 import type { ImageSet } from '../../data/fashion-mnist.ts';
-import type { DrawingFolder, StudyDrawing } from '../../study/drawing.ts';
-import type { RobustnessModel, RobustnessResult } from '../../study/results.ts';
+import type { DrawingFolder, RobustnessDrawing, StudyDrawing } from '../../study/drawing.ts';
+import type { RobustnessModel } from '../../study/results.ts';
 import { heatTable } from '../heat-table.ts';
 import { imageSheet } from '../image-sheet.ts';
-import { imagePicture, type Picture } from '../picture.ts';
+import type { Picture } from '../picture.ts';
 import { encodePng } from '../png.node.ts';
+import { pictureOf } from './evaluation-figures.node.ts';
 
-/** The garment of the picture sheet: the first test image of this class, which has straight and slanting lines. */
+/** The image of the picture sheet: the first test image of this class, of Fashion-MNIST a coat with straight and slanting lines. */
 const SHOWN_CLASS = 4;
 const SCALE = 2;
 
 export async function drawRobustness(
   set: ImageSet,
   models: readonly RobustnessModel[],
-  { seed, severities }: Pick<RobustnessResult, 'seed' | 'severities'>,
+  { seed, severities, classes }: RobustnessDrawing,
   folder: DrawingFolder,
 ): ReturnType<StudyDrawing['robustness']> {
   const shown = Math.max(0, set.labels.indexOf(SHOWN_CLASS));
   const corruptions = models[0].rows.map(({ corruption }) => corruption);
   const rows = corruptions.map(name =>
     [0, ...severities].map((severity): Picture => {
-      const { images, width, height } = corruptImages(set, name, severity, { seed, indices: [shown] });
-      return imagePicture(images, width, height);
+      return pictureOf(corruptImages(set, name, severity, { seed, indices: [shown] }), 0);
     }),
   );
   const strips: { corruption: CorruptionName; file: string }[] = [];
@@ -40,14 +40,15 @@ export async function drawRobustness(
   const tables: string[] = [];
   for (const [index, model] of models.entries()) {
     const file = models.length === 1 ? 'robustness.svg' : `robustness-${index + 1}.svg`;
-    await folder.figure(file, robustnessChart(model));
+    await folder.figure(file, robustnessChart(model, classes));
     tables.push(file);
   }
   return { sheet, strips, tables };
 }
 
-/** Accuracy by corruption and severity as a heat table, the clean accuracy in the first row. */
-export function robustnessChart({ clean, model, rows, severities }: RobustnessModel): string {
+/** Accuracy by corruption and severity as a heat table, the clean accuracy in the first row; colour begins at guessing. */
+export function robustnessChart({ clean, model, rows, severities }: RobustnessModel, classes = 10): string {
+  const guessing = Math.round(100 / classes);
   const percent = (accuracy: number): number => 100 * accuracy;
   const cells = severities.map(severity => ({
     row: 'none',
@@ -62,8 +63,8 @@ export function robustnessChart({ clean, model, rows, severities }: RobustnessMo
   return heatTable(cells, {
     title: `${model}: accuracy by corruption and severity (%)`,
     columnLabel: 'severity',
-    domain: [10, 100],
+    domain: [guessing, 100],
     format: value => value.toFixed(1),
-    note: `${clean.images} test images; colour from 10 % (guessing) to 100 %.`,
+    note: `${clean.images} test images; colour from ${guessing} % (guessing) to 100 %.`,
   });
 }

@@ -1,4 +1,4 @@
-/** The chapter on corruptions: what is left of a network's accuracy when the same garments are badly photographed. */
+/** The chapter on corruptions: what is left of a network's accuracy when the same images are badly taken. */
 import type { RobustnessModel, RobustnessResult } from '../../study/results.ts';
 import type { CorruptionRow } from '../../train/robustness.ts';
 import type { Block, Section } from '../html.ts';
@@ -38,7 +38,7 @@ export function robustnessSection(result: RobustnessResult, figure: FigureSource
         return { png: read.png, caption: `${corruption}: ${row.what}` };
       }),
       width: 60 * (1 + severities.length),
-      caption: `One garment, clean and at severities ${severities.join(', ')}, left to right. A person still knows most of these.`,
+      caption: `One ${result.dataKind === 'other' ? 'image' : 'garment'}, clean and at severities ${severities.join(', ')}, left to right.${result.dataKind === 'other' ? '' : ' A person still knows most of these.'}`,
     },
   ];
   models.forEach((model, index) => {

@@ -8,6 +8,10 @@ import { duration, type FigureSource, percent, shown, whole } from './chapter.ts
 export interface TrainedNetwork {
   readonly model: ModelSpec;
   readonly recipe: Recipe;
+  /** Default: the ten of Fashion-MNIST. */
+  readonly classes?: number;
+  /** Whether the data is other than Fashion-MNIST. */
+  readonly isOther?: boolean;
   readonly summary: ModelSummary;
   readonly parameters: number;
   readonly trainImages: number;
@@ -21,15 +25,15 @@ export interface TrainedNetwork {
 
 /** The chapter on the networks and their training. */
 export function trainingSection(networks: readonly TrainedNetwork[]): Section {
-  const [{ trainImages, validationImages }] = networks;
+  const [{ trainImages, validationImages, recipe, classes = 10, isOther }] = networks;
   const blocks: Block[] = [
     {
       kind: 'text',
       text:
-        `Two networks learn the ten classes from ${whole(trainImages)} training images. ${whole(validationImages)} others are held ` +
+        `Two networks learn the ${isOther ? classes : 'ten'} classes from ${whole(trainImages)} training images. ${whole(validationImages)} others are held ` +
         'out: they choose nothing but the epoch that is kept, and later the temperature of the confidence. The CNN is a plain ' +
         'stack of convolutions and pooling; the Mini ResNet adds the input of every block to its output, so that a block learns ' +
-        'what to change rather than everything anew. Every training image is seen mirrored or moved by a pixel or two, never twice the same.',
+        `what to change rather than everything anew. ${alterations(recipe)}`,
     },
     {
       kind: 'table',
@@ -63,6 +67,14 @@ export function trainingSection(networks: readonly TrainedNetwork[]): Section {
   ];
   for (const network of networks) blocks.push(...networkBlocks(network));
   return { title: 'Training', blocks };
+}
+
+/** How training images are altered, of the usual recipes. */
+function alterations({ augmentation }: Recipe): string {
+  if (!augmentation) return '';
+  if (augmentation.flip !== 'none')
+    return 'Every training image is seen mirrored or moved by a pixel or two, never twice the same.';
+  return 'Every training image is seen moved by a pixel or two; none is mirrored, for a mirrored image need not show the same.';
 }
 
 function networkBlocks({ model, recipe, history, summary, read }: TrainedNetwork): Block[] {

@@ -75,7 +75,7 @@ function foreignStudy(name: string, figure: string, products: Record<string, str
   const keep = (path: string, value: object) => writeFileSync(join(out, path), JSON.stringify(value));
   const part = { images: 1, size: [28, 28], perClass: [1], pixels: { mean: 0, std: 1 } };
   keep('config.json', {
-    ...{ command: 'weft run', version: '0.1.0', profile: { name: 'smoke' }, seed: 0 },
+    ...{ command: 'weft run', version: '0.1.0', settings: { name: 'smoke' }, seed: 0 },
     ...{ device: 'wasm', adapter: 'x', description: 'x' },
   });
   keep('data/stage.json', {
