@@ -38,15 +38,15 @@ export interface MapQuality {
   /** Both with 12 neighbours. */
   readonly trustworthiness: number;
   readonly continuity: number;
-  /** Share of the nearest 10 and 50 that are among the nearest on the map. */
+  /** Share of the nearest 10 and 50 (or of all, where there are fewer) that are among the nearest on the map. */
   readonly recall10: number;
   readonly recall50: number;
   /** Leave-one-out, by 10 neighbours on the map. */
   readonly accuracy: number;
   /** In nats, over all pairs. Only t-SNE looks for a small one; the others' maps are in units of their own. */
   readonly kl: number;
-  /** Rank correlation of the distances of class centroids in the space and on the map. */
-  readonly centroids: number;
+  /** Rank correlation of the distances of class centroids in the space and on the map; null where there are not three classes. */
+  readonly centroids: number | null;
   /** Rank correlation, over pairs of classes, of overlap on the map and the network's confusions; null without a network. */
   readonly confusions: BootstrapInterval | null;
 }
@@ -143,7 +143,7 @@ async function judge(
     recall50: recall(RECALLED[1]),
     accuracy: neighbourAccuracy(voters, labels, classes),
     kl: await klDivergence(points, map, { device, perplexity, signal }),
-    centroids: centroidCorrelation(points, map, labels, classes),
+    centroids: new Set(Array.from(labels)).size < 3 ? null : centroidCorrelation(points, map, labels, classes),
     confusions: confusionCorrelation(voters, options),
   };
 }

@@ -1,7 +1,10 @@
 /** Measures of a map: values given by projection.md's definition, by hand, and by scikit-learn. */
 import { describe, expect, test } from 'vitest';
+import { ShapeError } from '../../src/devices/errors.ts';
 import {
+  centroidCorrelation,
   classOverlap,
+  continuity,
   labelCandidates,
   type Neighbours,
   neighbourAccuracy,
@@ -32,6 +35,43 @@ function neighboursOf(k: number, indices: number[]): Neighbours {
     k,
   };
 }
+
+describe('continuity', () => {
+  test('is trustworthiness seen from the map', () => {
+    const [data, map] = [line(0, 1, 2, 3, 4), line(0, 2, 4, 1, 3)];
+    expect(continuity(data, map, 1)).toBeCloseTo(trustworthiness(map, data, 1), 15);
+    expect(continuity(data, data, 1)).toBe(1);
+    // The nearest of 0, 10, 11, 30 are 10, 11, 10, 11; on the map they are first, third, second and (of two equal ones) third.
+    expect(continuity(line(0, 10, 11, 30), line(0, 1, 4, 2), 1)).toBeCloseTo(1 - (2 / (4 * 4)) * (2 + 1 + 2), 12);
+  });
+});
+
+describe('centroids', () => {
+  const at = (...places: [number, number][]): Points => ({
+    values: Float64Array.from(places.flat()),
+    count: places.length,
+    dimensions: 2,
+  });
+  const labels = [0, 0, 1, 2];
+
+  test('keep the order of their distances, or turn it round', () => {
+    // Centroids (0, 0), (3, 0), (3, 4): distances 3, 5, 4.
+    const data = at([-1, 0], [1, 0], [3, 0], [3, 4]);
+    expect(centroidCorrelation(data, { ...data, scale: 7 }, labels, 3)).toBeCloseTo(1, 12);
+    // Distances 3, 1, 2.
+    const map = at([0, 0], [0, 0], [3, 0], [1, 0]);
+    expect(centroidCorrelation(data, map, labels, 3)).toBeCloseTo(-1, 12);
+    // A class without points counts for nothing.
+    expect(centroidCorrelation(data, map, labels, 5)).toBeCloseTo(-1, 12);
+  });
+
+  test('are refused of two classes, of labels that are none, and of other sizes', () => {
+    const data = at([0, 0], [1, 0], [2, 0], [3, 0]);
+    expect(() => centroidCorrelation(data, data, [0, 0, 1, 1], 2)).toThrow('it takes three');
+    expect(() => centroidCorrelation(data, data, labels, 2)).toThrow('classes are 0 to 1');
+    expect(() => centroidCorrelation(data, data, [0, 1, 2], 3)).toThrow(ShapeError);
+  });
+});
 
 describe('trustworthiness', () => {
   test('0..4 mapped to 0, 2, 4, 1, 3 at k = 1 is 0.2', () => {

@@ -1,4 +1,5 @@
 /** The stage `explore`, on the sample: its files, its chapter, the same result again, and a stop. */
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,6 +82,33 @@ describe('weft explore', () => {
     expect(html).toContain('The data before training');
     expect(html).not.toMatch(/undefined|NaN|\[object/);
   });
+
+  test('maps what a network learned beside the pixels, and compares', async () => {
+    const out = await mkdtemp(join(tmpdir(), 'weft-explore-features-'));
+    try {
+      const compared = await exploreStudy({ ...options(), out, checkpoint: 'pretrained:cnn' }, session());
+      // The same exploration, and more.
+      expect({ ...compared, comparison: 0, seconds: 0 }).toEqual({ ...result, comparison: 0, seconds: 0 });
+      const { spaces, maps } = compared.comparison!;
+      expect(spaces.map(({ name }) => name)).toEqual(['pixels', 'features']);
+      expect(maps).toHaveLength(6);
+      // Most classes are apart among the features of a network that is right 94 times in 100.
+      expect(spaces[1].accuracy).toBeGreaterThan(spaces[0].accuracy + 0.1);
+      expect(maps[0].trustworthiness).toBeCloseTo(result.map.principalTrustworthiness, 12);
+      expect(maps[1].kl).toBeCloseTo(result.map.kl, 12);
+      const { shape } = parseNpy(await readFile(join(out, 'map-features-umap.npy')), 'map');
+      expect(shape).toEqual([120, 2]);
+      const read: FigureSource = file => {
+        const bytes = readFileSync(join(out, 'figures', file));
+        return file.endsWith('.svg') ? { svg: bytes.toString() } : { png: bytes };
+      };
+      const html = htmlReport({ title: 'x', sections: [exploreSection(JSON.parse(JSON.stringify(compared)), read)] });
+      expect(html).toContain('Confusions: rank correlation');
+      expect(html).not.toMatch(/undefined|NaN|\[object/);
+    } finally {
+      await rm(out, { recursive: true });
+    }
+  }, 120_000);
 
   test('keeps the coordinates of the map and of the test images on it', async () => {
     for (const [name, images, labels] of [

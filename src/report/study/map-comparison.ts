@@ -25,7 +25,7 @@ export function comparisonCells(row: MapQuality): string[] {
     percent(row.recall50, 1),
     percent(row.accuracy, 1),
     row.kl.toFixed(3),
-    row.centroids.toFixed(2),
+    row.centroids === null ? '-' : row.centroids.toFixed(2),
     intervalText(row.confusions),
   ];
 }
