@@ -6,6 +6,7 @@ import type { Device } from '../devices/device.ts';
 import { type BootstrapInterval, bootstrapInterval } from '../train/comparison.ts';
 import { spearman } from '../train/ranks.ts';
 import { klDivergence } from './divergence.ts';
+import { pairsOf } from './map-report.ts';
 import { fewerNeighbours, type Neighbours, nearestNeighbours } from './neighbours.ts';
 import { classOverlap } from './overlap.ts';
 import type { Points } from './points.ts';
@@ -35,6 +36,8 @@ export interface MapSpace {
 export interface MapQuality {
   readonly space: string;
   readonly method: MapMethod;
+  /** Coordinates of the images; absent for principal components, and for a map that was there already. */
+  readonly points?: readonly (readonly [number, number])[];
   /** Both with 12 neighbours. */
   readonly trustworthiness: number;
   readonly continuity: number;
@@ -111,7 +114,8 @@ export async function compareMaps(
       const map = await draw[method]();
       signal?.throwIfAborted();
       onProgress(`${name}: judging ${method}`);
-      rows.push({ space: name, method, ...(await judge(points, map, neighbours, options)) });
+      const coordinates = method === 'PCA' || map === known ? {} : { points: pairsOf(map) };
+      rows.push({ space: name, method, ...coordinates, ...(await judge(points, map, neighbours, options)) });
       drawn.push(map);
     }
   }
@@ -124,7 +128,7 @@ async function judge(
   map: Points,
   neighbours: Neighbours,
   options: ComparisonOptions,
-): Promise<Omit<MapQuality, 'space' | 'method'>> {
+): Promise<Omit<MapQuality, 'space' | 'method' | 'points'>> {
   const { device, labels, classes, perplexity, signal } = options;
   const { count } = points;
   const onMap = await nearestNeighbours(map, Math.min(count - 1, RECALLED[1]), { device, signal });

@@ -160,7 +160,7 @@ async function placedAccuracy(
 }
 
 /** Coordinates with four digits after the point: a tenth of a thousandth of a map that is tens across. */
-function pairsOf({ values, count }: Points): [number, number][] {
+export function pairsOf({ values, count }: Points): [number, number][] {
   const round = (value: number): number => Math.round(1e4 * value) / 1e4;
   return Array.from({ length: count }, (_, i) => [round(values[2 * i]), round(values[2 * i + 1])]);
 }

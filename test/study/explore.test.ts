@@ -104,6 +104,11 @@ describe('weft explore', () => {
       };
       const html = htmlReport({ title: 'x', sections: [exploreSection(JSON.parse(JSON.stringify(compared)), read)] });
       expect(html).toContain('Confusions: rank correlation');
+      expect(html).toContain('UMAP of the features of the same 120 images');
+      expect((await readdir(join(out, 'figures'))).filter(file => file.startsWith('features'))).toEqual([
+        'features-t-sne-map.svg',
+        'features-umap-map.svg',
+      ]);
       expect(html).not.toMatch(/undefined|NaN|\[object/);
     } finally {
       await rm(out, { recursive: true });

@@ -11,6 +11,7 @@ import { judgementFigures } from './explanations.ts';
 import { exploreCharts, explorePictures } from './explore-figures.ts';
 import { figuresOf } from './figure-source.node.ts';
 import { featureMapSheet, filterSheet } from './inside.ts';
+import { comparisonCharts } from './map-comparison.ts';
 import { photosSection } from './photos.ts';
 import { drawRobustness } from './robustness-figures.node.ts';
 import { trainingFigures } from './training-figures.ts';
@@ -19,7 +20,7 @@ import { tuningFigures } from './tuning.ts';
 export const studyDrawing: StudyDrawing = {
   data: drawClasses,
   async exploration(result, data, pca, folder) {
-    await keepCharts(exploreCharts(result, encodePng), folder);
+    await keepCharts({ ...exploreCharts(result, encodePng), ...comparisonCharts(result, encodePng) }, folder);
     await keepPictures(explorePictures(result, data, pca), folder);
   },
   async training(history, evaluation, folder) {

@@ -22,7 +22,7 @@ export function exploreSection(result: ExploreResult, read: FigureSource): Secti
       ...cleaningBlocks(result, read),
       ...componentBlocks(result, read),
       ...mapBlocks(result, read),
-      ...(result.comparison ? comparisonBlocks(result.comparison) : []),
+      ...(result.comparison ? comparisonBlocks(result.comparison, read) : []),
       ...overlapBlocks(result, read),
       ...candidateBlocks(result, read),
     ],

@@ -1,7 +1,9 @@
 /** The table of what maps are worth, for the page and for a terminal. */
-import type { MapComparison, MapQuality } from '../../explore/index.ts';
+import type { ExploreResult, MapComparison, MapQuality } from '../../explore/index.ts';
 import type { Block } from '../html.ts';
-import { percent, whole } from './chapter.ts';
+import type { Picture } from '../picture.ts';
+import { scatterChart } from '../scatter-chart.ts';
+import { type FigureSource, percent, shown, whole } from './chapter.ts';
 
 export const COMPARISON_COLUMNS = [
   ...['trustworthiness', 'continuity', 'recall 10', 'recall 50', 'accuracy', 'divergence', 'centroids', 'confusions'],
@@ -30,8 +32,28 @@ export function comparisonCells(row: MapQuality): string[] {
   ];
 }
 
+/** The file of the chart of a map. */
+const chartFile = ({ space, method }: MapQuality): string => `${space}-${method.toLowerCase()}-map.svg`;
+
+/** Charts of the maps that the chapter does not show elsewhere, by file name; `encode` as for `exploreCharts`. */
+export function comparisonCharts(
+  { comparison, map, classNames }: Pick<ExploreResult, 'comparison' | 'map' | 'classNames'>,
+  encode?: (picture: Picture) => Uint8Array,
+): Record<string, string> {
+  const drawn = (comparison?.maps ?? []).filter(({ points }) => points);
+  return Object.fromEntries(
+    drawn.map(row => [
+      chartFile(row),
+      scatterChart(row.points!.flat(), map.labels, classNames, {
+        title: `${row.method} of the ${row.space} of the same ${whole(map.images)} images`,
+        encode,
+      }),
+    ]),
+  );
+}
+
 /** What the maps of an exploration are worth. */
-export function comparisonBlocks({ images, spaces, maps, perplexity }: MapComparison): Block[] {
+export function comparisonBlocks({ images, spaces, maps, perplexity }: MapComparison, read: FigureSource): Block[] {
   const [first] = spaces;
   const hasNetwork = maps.some(({ confusions }) => confusions !== null);
   const said = spaces.map(
@@ -46,6 +68,15 @@ export function comparisonBlocks({ images, spaces, maps, perplexity }: MapCompar
         `The same ${whole(images)} images were laid out in three ways${spaces.length > 1 ? `, by their pixels and by the features that the network's last layer weighs` : `, by their ${first?.name}`}. ` +
         said.join(' '),
     },
+    ...maps
+      .filter(({ points }) => points)
+      .map(row =>
+        shown(
+          read,
+          chartFile(row),
+          `${row.method} of the ${row.space}: directions and units of this map have no meaning, and no relation to those of another.`,
+        ),
+      ),
     {
       kind: 'table',
       columns: ['Space', 'Map', ...COMPARISON_COLUMNS],
