@@ -15,6 +15,8 @@ export interface ScatterOptions {
   note?: string;
   /** Makes a PNG file; with it, more than 5,000 points become a picture under the axes instead of an element each. */
   encode?: (picture: Picture) => Uint8Array;
+  /** Points up to which each is an element even so; default 5,000. */
+  mostElements?: number;
 }
 
 /** More points than these are drawn as a picture: 60,000 elements take 5 MB, the picture a tenth of a megabyte. */
@@ -34,7 +36,7 @@ export function scatterChart(
   points: ArrayLike<number>,
   labels: ArrayLike<number>,
   classNames: readonly string[],
-  { title, xLabel, yLabel, note, encode }: ScatterOptions,
+  { title, xLabel, yLabel, note, encode, mostElements = MOST_ELEMENTS }: ScatterOptions,
 ): string {
   if (points.length !== 2 * labels.length) {
     throw new ShapeError(
@@ -65,7 +67,7 @@ export function scatterChart(
     marginTop: 26,
     ...scales,
     marks: [
-      encode && dots.length > MOST_ELEMENTS
+      encode && dots.length > mostElements
         ? rasterLayer(dots, width - 74, 520 - 56, scales, encode)
         : Plot.dot(dots, { x: 'x', y: 'y', fill: colorOf, fillOpacity: 0.6, r: dots.length > 1500 ? 1.3 : 2.2 }),
       Plot.text(names, {

@@ -32,6 +32,9 @@ export function comparisonCells(row: MapQuality): string[] {
   ];
 }
 
+/** These maps come on top of the chapter's own, and a page has to hold them all. */
+const MOST_ELEMENTS = 500;
+
 /** The file of the chart of a map. */
 const chartFile = ({ space, method }: MapQuality): string => `${space}-${method.toLowerCase()}-map.svg`;
 
@@ -47,6 +50,7 @@ export function comparisonCharts(
       scatterChart(row.points!.flat(), map.labels, classNames, {
         title: `${row.method} of the ${row.space} of the same ${whole(map.images)} images`,
         encode,
+        mostElements: MOST_ELEMENTS,
       }),
     ]),
   );
