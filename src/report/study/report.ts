@@ -81,7 +81,7 @@ function overview(
     {
       kind: 'table',
       caption:
-        'The stages of this run. Each is a command of its own and lies in a folder of its name beside this page.',
+        'The stages of this run, each in a folder of its name beside this page. All but the audit are commands of their own, too.',
       columns: ['stage', 'state', 'time', 'remark'],
       rows: stages.map(({ stage, state, seconds, message }) => [stage, state, duration(seconds), message ?? '']),
     },
