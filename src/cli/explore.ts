@@ -83,7 +83,7 @@ function print(result: ExploreResult, page: string): void {
     `${pca.explainedVarianceRatio.length} principal components explain ${formatPercent(explained)} of the variance`,
   );
   console.log(
-    `Map of ${map.images} images: divergence ${map.kl.toFixed(3)}, trustworthiness ${map.trustworthiness.value.toFixed(4)}, ` +
+    `Map of ${map.images} images: ${map.kl === null ? '' : `divergence ${map.kl.toFixed(3)}, `}trustworthiness ${map.trustworthiness.value.toFixed(4)}, ` +
       `recall ${formatPercent(map.recall.value)}, right by ${map.onMap.k} neighbours ${formatPercent(map.onMap.accuracy)}; ` +
       `of ${map.placed.images} test images placed on it ${formatPercent(map.placed.accuracy)}`,
   );

@@ -4,8 +4,9 @@
  * point, whose shares are small but many: at 10,000 images it says 1.50 where the divergence is 1.45. Two maps, of
  * whatever program, are compared by this.
  *
- * Products of vectors come a tile at a time and leave sums behind (`kernels/likeness`), in float32 with the origin at the
- * points' mean: of clusters far apart beside their size, distances within them lose digits here.
+ * Up to some hundred points all pairs are gone through in float64. Beyond, products of vectors come a tile at a time and leave
+ * sums behind (`kernels/likeness`), in float32 with the origin at the points' mean. Of clusters far apart beside their size,
+ * distances within them lose digits there; shares then no longer add up to 1 for each point, which is noticed.
  */
 import { matmul } from '../autograd/ops/matmul.ts';
 import type { Device } from '../devices/device.ts';
@@ -24,6 +25,10 @@ import { Operands } from './interpolated-repulsion.ts';
 import { type Neighbours, nearestNeighbours } from './neighbours.ts';
 import type { Points } from './points.ts';
 
+/** Up to so many points, in float64 on the host. */
+const FEW = 1024;
+/** By how much the likenesses may miss their sum, as a share of it: what float32 makes of them is within 1e-5 where it resolves the points. */
+const MISSED_SUM = 1e-3;
 const ROWS = 512;
 const COLUMNS = 2048;
 const MOST_FITS = 30;
@@ -39,7 +44,8 @@ export interface DivergenceOptions {
 }
 
 /**
- * The divergence in nats of a map `[count, 2]` from the likenesses of the points that it shows.
+ * The divergence in nats of a map `[count, 2]` from the likenesses of the points that it shows; NaN where there are more than
+ * 1,024 points and they lie so tight beside their extent that float32 does not resolve their distances.
  *
  * @throws UsageError for a perplexity that so few points cannot have, or a coordinate that is not finite; ShapeError when sizes
  *   do not fit; the signal's reason when aborted
@@ -62,6 +68,7 @@ export async function klDivergence(points: Points, map: Points, options: Diverge
   if (!(perplexity >= 1 && perplexity <= count - 1)) {
     throw new UsageError(`divergence: a perplexity of ${perplexity} cannot be had of ${count} points.`);
   }
+  if (count <= FEW) return divergenceOfFew(points, distances.unit, map, perplexity);
   const pairs = new AllPairs(distances, options);
   try {
     const { betas, constants } = await fitGaussians(pairs, distances, perplexity, options);
@@ -76,11 +83,49 @@ export async function klDivergence(points: Points, map: Points, options: Diverge
       cross += sums[2 * i];
       total += sums[2 * i + 1];
     }
-    // Likenesses are p / 2n, and what float32 makes of their sum is not quite 1.
+    // Each point's shares, once as its own and once as the others'; what float32 makes of them is not quite that.
+    if (!(Math.abs(total / (2 * count) - 1) < MISSED_SUM)) return Number.NaN;
     return cross / total - Math.log(total) + Math.log(await normalizerOf(numbers[2], numbers[3], device));
   } finally {
     pairs.dispose();
   }
+}
+
+/** What JSON can hold. */
+export const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
+/** The same by all pairs in float64. */
+function divergenceOfFew(points: Points, unit: number, map: Points, perplexity: number): number {
+  const { count } = points;
+  const shares = new Float64Array(count * count);
+  for (let i = 0; i < count; i++) {
+    const distances = Float64Array.from({ length: count - 1 }, (_, j) =>
+      distanceOf(points, unit, i, j < i ? j : j + 1),
+    );
+    const own = conditionalGaussian(distances, perplexity).shares;
+    for (let j = 0; j < count - 1; j++) shares[i * count + (j < i ? j : j + 1)] = own[j];
+  }
+  let normalizer = 0;
+  let divergence = 0;
+  for (let i = 0; i < count; i++) {
+    for (let j = 0; j < i; j++) {
+      const likeness = 1 / (1 + distanceOf(map, 1, i, j) ** 2);
+      normalizer += 2 * likeness;
+      const share = (shares[i * count + j] + shares[j * count + i]) / (2 * count);
+      if (share > 0) divergence += 2 * share * Math.log(share / likeness);
+    }
+  }
+  return divergence + Math.log(normalizer);
+}
+
+/** In units in which squares neither overflow nor vanish. */
+function distanceOf({ values, dimensions, scale = 1 }: Points, unit: number, i: number, j: number): number {
+  let sum = 0;
+  for (let k = 0; k < dimensions; k++) {
+    const difference = ((values[i * dimensions + k] - values[j * dimensions + k]) * scale) / unit;
+    sum += difference * difference;
+  }
+  return Math.sqrt(sum);
 }
 
 /** Every point's beta, and c such that its shares are exp(c - beta d^2): both in units of the pairs. */

@@ -5,7 +5,7 @@
 import type { Device } from '../devices/device.ts';
 import { type BootstrapInterval, bootstrapInterval } from '../train/comparison.ts';
 import { spearman } from '../train/ranks.ts';
-import { klDivergence } from './divergence.ts';
+import { finiteOrNull, klDivergence } from './divergence.ts';
 import { pairsOf } from './map-report.ts';
 import { fewerNeighbours, type Neighbours, nearestNeighbours } from './neighbours.ts';
 import { classOverlap } from './overlap.ts';
@@ -47,7 +47,7 @@ export interface MapQuality {
   /** Leave-one-out, by 10 neighbours on the map. */
   readonly accuracy: number;
   /** In nats, over all pairs. Only t-SNE looks for a small one; the others' maps are in units of their own. */
-  readonly kl: number;
+  readonly kl: number | null;
   /** Rank correlation of the distances of class centroids in the space and on the map; null where there are not three classes. */
   readonly centroids: number | null;
   /** Rank correlation, over pairs of classes, of overlap on the map and the network's confusions; null without a network. */
@@ -146,7 +146,7 @@ async function judge(
     recall10: recall(RECALLED[0]),
     recall50: recall(RECALLED[1]),
     accuracy: neighbourAccuracy(voters, labels, classes),
-    kl: await klDivergence(points, map, { device, perplexity, signal }),
+    kl: finiteOrNull(await klDivergence(points, map, { device, perplexity, signal })),
     centroids: new Set(Array.from(labels)).size < 3 ? null : centroidCorrelation(points, map, labels, classes),
     confusions: confusionCorrelation(voters, options),
   };

@@ -1,7 +1,7 @@
 /** The map of an exploration: t-SNE of some images, what it is worth, how it formed, and where test images lie on it. */
 import type { Device } from '../devices/device.ts';
 import { animationOf, type MapAnimation } from './animation.ts';
-import { klDivergence } from './divergence.ts';
+import { finiteOrNull, klDivergence } from './divergence.ts';
 import { fewerNeighbours, type Neighbours, nearestNeighbours } from './neighbours.ts';
 import { type ClassOverlap, classOverlap } from './overlap.ts';
 import type { Points } from './points.ts';
@@ -27,8 +27,8 @@ export interface MapReport {
   readonly principal: readonly (readonly [number, number])[];
   readonly perplexity: number;
   readonly steps: number;
-  /** Kullback-Leibler divergence in nats over all pairs (`klDivergence`). */
-  readonly kl: number;
+  /** Kullback-Leibler divergence in nats over all pairs (`klDivergence`); null where it could not be had. */
+  readonly kl: number | null;
   /** On the way, over the neighbours with attraction, as descent sees it: higher. */
   readonly history: readonly { readonly step: number; readonly kl: number }[];
   /** Of a sample of so many images. */
@@ -118,7 +118,7 @@ export async function drawMap(images: MapImages, options: MapOptions): Promise<D
     principal: pairsOf(plane),
     perplexity: run.perplexity,
     steps: run.exaggerationSteps + run.steps,
-    kl: await klDivergence(points, embedding, { device, perplexity, neighbours, signal }),
+    kl: finiteOrNull(await klDivergence(points, embedding, { device, perplexity, neighbours, signal })),
     history: run.history,
     trustworthiness: {
       k: trusted,

@@ -193,12 +193,11 @@ test('the same map on one thread, on two and on three', async () => {
 });
 
 describe('the divergence over all pairs', () => {
-  test('is its definition', async () => {
-    const points = scattered(150, 6);
+  /** By every pair, from affinities of all neighbours. */
+  async function byDefinition(points: Points, map: Points, perplexity: number): Promise<number> {
     const n = points.count;
-    const map = scattered(n, 2);
     const neighbours = await nearestNeighbours(points, n - 1, { device: reference });
-    const { starts, columns, values } = jointAffinities(neighbours, 12);
+    const { starts, columns, values } = jointAffinities(neighbours, perplexity);
     const q = (i: number, j: number): number =>
       1 / (1 + (map.values[2 * i] - map.values[2 * j]) ** 2 + (map.values[2 * i + 1] - map.values[2 * j + 1]) ** 2);
     let [normalizer, expected] = [0, 0];
@@ -209,9 +208,32 @@ describe('the divergence over all pairs', () => {
         if (p > 0) expected += p * Math.log((p * normalizer) / q(i, columns[entry]));
       }
     }
+    return expected;
+  }
+
+  test('is its definition, for few points and for many', async () => {
     const wasm = await openWasmDevice();
-    for (const device of [reference, wasm]) {
-      expect(await klDivergence(points, map, { device, perplexity: 12 })).toBeCloseTo(expected, 4);
+    for (const [n, device] of [
+      [150, reference],
+      [150, wasm],
+      [1100, wasm],
+    ] as const) {
+      const [points, map] = [scattered(n, 6), scattered(n, 2)];
+      const expected = await byDefinition(points, map, 12);
+      expect(await klDivergence(points, map, { device, perplexity: 12 }), `${n} points`).toBeCloseTo(expected, 4);
+    }
+    await wasm.destroy();
+  });
+
+  test('of groups a millionth as wide as they are apart: right for few points, NaN for many, never a guess', async () => {
+    const wasm = await openWasmDevice();
+    for (const n of [60, 1100]) {
+      const [points, map] = [scattered(n, 6), scattered(n, 2)];
+      const values = Float64Array.from(points.values, (value, at) => 1e-6 * value + (Math.floor(at / 6) % 2));
+      const grouped = { ...points, values };
+      const actual = await klDivergence(grouped, map, { device: wasm, perplexity: 12 });
+      if (n > 1024) expect(actual).toBeNaN();
+      else expect(actual).toBeCloseTo(await byDefinition(grouped, map, 12), 6);
     }
     await wasm.destroy();
   });

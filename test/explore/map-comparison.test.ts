@@ -55,7 +55,7 @@ describe('a comparison', async () => {
     }
     // t-SNE makes the divergence small; the two others do not look at it.
     const [pca, tsne, umap] = comparison.maps;
-    expect(tsne.kl).toBeLessThan(Math.min(pca.kl, umap.kl));
+    expect(tsne.kl).toBeLessThan(Math.min(pca.kl!, umap.kl!));
     expect(first.confusions!.estimate).toBeGreaterThan(0.6);
     expect(pca.centroids).toBeCloseTo(1, 1);
   });

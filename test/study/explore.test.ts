@@ -95,7 +95,7 @@ describe('weft explore', () => {
       // Most classes are apart among the features of a network that is right 94 times in 100.
       expect(spaces[1].accuracy).toBeGreaterThan(spaces[0].accuracy + 0.1);
       expect(maps[0].trustworthiness).toBeCloseTo(result.map.principalTrustworthiness, 12);
-      expect(maps[1].kl).toBeCloseTo(result.map.kl, 12);
+      expect(maps[1].kl).toBeCloseTo(result.map.kl!, 12);
       const { shape } = parseNpy(await readFile(join(out, 'map-features-umap.npy')), 'map');
       expect(shape).toEqual([120, 2]);
       const read: FigureSource = file => {

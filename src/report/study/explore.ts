@@ -168,7 +168,7 @@ function mapBlocks(result: ExploreResult, read: FigureSource): Block[] {
         `${recall.k} nearest images t-SNE still has ${percent(recall.value, 0)} among the ${recall.k} nearest. ` +
         `${map.onMap.k} neighbours on the map vote for the right class of ${percent(map.onMap.accuracy, 1)} of its images, and of ` +
         `${percent(map.placed.accuracy, 1)} of the ${whole(map.placed.images)} test images that were placed on it afterwards. ` +
-        `The map's divergence from what it shows is ${map.kl.toFixed(3)} nats, over all pairs of images.`,
+        divergenceSentence(map.kl),
     },
     shown(
       read,
@@ -288,4 +288,11 @@ function twins(result: ExploreResult): Block[] {
       rows: groups.map(group => [group.map(ref => refName(result, ref)).join(', ')]),
     },
   ];
+}
+
+/** How well the map fits, where that could be had; see `klDivergence`. */
+function divergenceSentence(kl: number | null): string {
+  return kl === null
+    ? 'The images lie too tight in groups for the divergence of the map from what it shows to be had.'
+    : `The map's divergence from what it shows is ${kl.toFixed(3)} nats, over all pairs of images.`;
 }

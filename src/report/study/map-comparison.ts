@@ -26,7 +26,7 @@ export function comparisonCells(row: MapQuality): string[] {
     percent(row.recall10, 1),
     percent(row.recall50, 1),
     percent(row.accuracy, 1),
-    row.kl.toFixed(3),
+    row.kl === null ? '–' : row.kl.toFixed(3),
     row.centroids === null ? '-' : row.centroids.toFixed(2),
     intervalText(row.confusions),
   ];
