@@ -138,4 +138,4 @@ try {
   rmSync(scratch, { recursive: true });
   await device.destroy();
 }
-if (options.json) writeFileSync(options.json, JSON.stringify(results, null, 2));
+if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
