@@ -77,7 +77,7 @@ function print(result: ExploreResult, page: string): void {
   );
   console.log(
     `Equal images: ${duplicates.withinTrain} within train, ${duplicates.withinTest} within test, ${duplicates.testInTrain} test in train; ` +
-      `nearly equal: ${nearDuplicates.withinTrain} pairs within train, ${nearDuplicates.testInTrain} test in train`,
+      `nearly equal: ${nearDuplicates.withinTrain} pairs within train, ${nearDuplicates.withinTest} within test, ${nearDuplicates.testInTrain} test in train`,
   );
   console.log(
     `${pca.explainedVarianceRatio.length} principal components explain ${formatPercent(explained)} of the variance`,

@@ -183,6 +183,7 @@ async function compareImages(
       onProgress: share => search(share, 1),
     }),
     test: await nearestNeighbours(scores.test, 1, { device, signal, among: own }),
+    withinTest: test.count > 1 ? await nearestNeighbours(scores.test, 1, { device, signal }) : undefined,
   }));
   const voters = fewerNeighbours(found.train, VOTERS);
   const near = await timed('near duplicates', 'near duplicates', () =>
@@ -191,6 +192,7 @@ async function compareImages(
       [
         { split: 'train', neighbours: voters, indices: compared, among: compared },
         { split: 'test', neighbours: found.test, among: compared },
+        ...(found.withinTest ? [{ split: 'test', amongSplit: 'test', neighbours: found.withinTest } as const] : []),
       ],
       nearThreshold,
     ),

@@ -20,6 +20,7 @@ export interface NearDuplicates {
   /** Differences up to this one are near. */
   readonly threshold: number;
   readonly withinTrain: number;
+  readonly withinTest: number;
   /** Test images that are nearly a training image. */
   readonly testInTrain: number;
   /** Pairs whose labels differ. */
@@ -31,13 +32,15 @@ export interface NearDuplicates {
 /** More than float32 adds to the length of a projection of pixels in [0, 1]. */
 const PROJECTION_ERROR = 1e-3;
 
-/** Neighbours among training images of the images at `indices` (default: all) of a set. */
+/** Neighbours of the images at `indices` (default: all) of a set. */
 export interface ProposedPairs {
   readonly split: Split;
   readonly neighbours: Neighbours;
   /** Place in the set of each point whose neighbours these are. */
   readonly indices?: ArrayLike<number>;
-  /** Place in the training set of each point among which they were looked for. */
+  /** The set in which they were looked for. Default: the training images. */
+  readonly amongSplit?: Split;
+  /** Place in that set of each point among which they were looked for. */
   readonly among?: ArrayLike<number>;
 }
 
@@ -57,7 +60,7 @@ export function nearDuplicates(
   const { dimensions } = pixels.train;
   const longest = threshold * Math.sqrt(dimensions);
   const pairs = new Map<string, NearDuplicate>();
-  for (const { split, neighbours, indices, among } of proposals) {
+  for (const { split, neighbours, indices, amongSplit = 'train', among } of proposals) {
     checkNeighbours(neighbours, 'near duplicates');
     for (let i = 0; i < neighbours.count; i++) {
       // Projected in float32 a pair may lie a little farther apart than its pixels do.
@@ -65,23 +68,25 @@ export function nearDuplicates(
       const a = indices ? indices[i] : i;
       const place = neighbours.indices[i * neighbours.k];
       const b = among ? among[place] : place;
-      const difference = Math.sqrt(squaredDistance(pixels[split], a, pixels.train, b) / dimensions);
+      const difference = Math.sqrt(squaredDistance(pixels[split], a, pixels[amongSplit], b) / dimensions);
       if (difference > threshold || difference === 0) continue;
       const refs: ImageRef[] = [
-        { split: 'train', index: b, label: sets.train.labels[b] },
+        { split: amongSplit, index: b, label: sets[amongSplit].labels[b] },
         { split, index: a, label: sets[split].labels[a] },
       ];
-      if (split === 'train') refs.sort((x, y) => x.index - y.index);
-      const key = `${refs[0].index} ${split} ${refs[1].index}`;
+      if (split === amongSplit) refs.sort((x, y) => x.index - y.index);
+      const key = `${amongSplit} ${refs[0].index} ${split} ${refs[1].index}`;
       pairs.set(key, { images: [refs[0], refs[1]], difference });
     }
   }
   const found = [...pairs.values()].sort((a, b) => a.difference - b.difference);
-  const isTest = ({ images }: NearDuplicate): boolean => images[1].split === 'test';
+  const between = (one: Split, other: Split): number =>
+    found.filter(({ images: [a, b] }) => a.split === one && b.split === other).length;
   return {
     threshold,
-    withinTrain: found.filter(pair => !isTest(pair)).length,
-    testInTrain: found.filter(isTest).length,
+    withinTrain: between('train', 'train'),
+    withinTest: between('test', 'test'),
+    testInTrain: between('train', 'test'),
     conflicting: found.filter(({ images: [a, b] }) => a.label !== b.label).length,
     pairs: found,
   };

@@ -22,7 +22,7 @@ export interface AuditResult extends AboutData {
   /** Images that repeat another byte for byte, pairs of mirror images, and pairs that nearly agree. */
   readonly exact: Pick<DuplicateReport, 'withinTrain' | 'withinTest' | 'testInTrain' | 'conflicting'>;
   readonly mirrored: number;
-  readonly near: Pick<NearDuplicates, 'threshold' | 'withinTrain' | 'testInTrain' | 'conflicting'>;
+  readonly near: Pick<NearDuplicates, 'threshold' | 'withinTrain' | 'withinTest' | 'testInTrain' | 'conflicting'>;
   /** Images whose pixels are all the same. */
   readonly blank: number;
   /** Training images that lie wholly among another class, of those compared. */

@@ -105,12 +105,25 @@ describe('nearDuplicates', () => {
       ],
       0.01,
     );
-    expect(found).toMatchObject({ threshold: 0.01, withinTrain: 1, testInTrain: 1, conflicting: 2 });
+    expect(found).toMatchObject({ threshold: 0.01, withinTrain: 1, withinTest: 0, testInTrain: 1, conflicting: 2 });
     expect(found.pairs.map(({ images: [a, b] }) => [a.split, a.index, b.split, b.index])).toEqual([
       ['train', 2, 'test', 0],
       ['train', 0, 'train', 1],
     ]);
     expect(found.pairs[0].difference).toBeCloseTo(Math.sqrt((2 / 255) ** 2 / 4), 12);
+  });
+
+  test('pairs within the test images are told from pairs of test and training images', () => {
+    const alike = { ...sets, test: imagesOf([1, 50, 60, 70, 80], [0, 90, 90, 90, 90], [0, 51, 60, 70, 80]) };
+    const found = nearDuplicates(
+      alike,
+      [{ split: 'test', amongSplit: 'test', neighbours: neighbours([2, 0, 0], [0.003, 0.3, 0.003]) }],
+      0.01,
+    );
+    expect(found).toMatchObject({ withinTrain: 0, withinTest: 1, testInTrain: 0, conflicting: 1 });
+    expect(found.pairs.map(({ images: [a, b] }) => [a.split, a.index, b.split, b.index])).toEqual([
+      ['test', 0, 'test', 2],
+    ]);
   });
 
   test('a pair at the threshold counts although float32 makes its projection a little longer', () => {

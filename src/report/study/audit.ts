@@ -30,8 +30,8 @@ export function auditSection(result: AuditResult, read: FigureSource): Section {
         { name: 'Mirrored repetitions', value: whole(mirrored), detail: 'one image is another, left for right' },
         {
           name: 'Near repetitions',
-          value: whole(near.withinTrain + near.testInTrain),
-          detail: `${whole(near.testInTrain)} between test and training`,
+          value: whole(near.withinTrain + near.withinTest + near.testInTrain),
+          detail: `${whole(near.withinTest)} within the test images, ${whole(near.testInTrain)} between test and training`,
         },
         { name: 'Blank images', value: whole(blank), detail: 'every pixel has one value' },
         {

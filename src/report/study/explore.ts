@@ -98,14 +98,14 @@ function cleaningBlocks(result: ExploreResult, read: FigureSource): Block[] {
     ),
   ];
   if (near.pairs.length > 0) {
-    const { testInTrain, withinTrain, conflicting } = near;
+    const { testInTrain, withinTrain, withinTest, conflicting } = near;
     blocks.push(
       shown(
         read,
         FIGURES.nearDuplicates,
         `Nearly equal images, pair by pair (the ${Math.min(SHOWN_PAIRS, near.pairs.length)} most alike): ${isOther(result) ? 'the same thing, hardly changed' : 'the same garment in another size or colour'}. ` +
-          `There are ${counted(withinTrain, 'such pair')} within the training images and ${counted(testInTrain, 'test image')} with a ` +
-          `near twin among them, ${conflicting === 0 ? 'none with different labels' : `${conflicting} with different labels`}. So few twins of ` +
+          `There are ${counted(withinTrain, 'such pair')} within the training images${withinTest === undefined ? '' : `, ${whole(withinTest)} within the test images`} and ` +
+          `${counted(testInTrain, 'test image')} with a near twin among the training images, ${conflicting === 0 ? 'none with different labels' : `${conflicting} with different labels`}. So few twins of ` +
           `${whole(test.images)} test images can hardly flatter a test accuracy: ${percent(testInTrain / Math.max(1, test.images))} of it at most.`,
       ),
     );
